@@ -1,0 +1,370 @@
+"""The use cases, over eventsourcing's Application: read a record, decide, append, and decide again on a conflict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar, cast
+
+from eventsourcing.application import Application
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import InfrastructureFactory, Mapper, ProcessRecorder, RecordConflictError
+from msgspec import Struct
+
+from ledger.domain.consent import Record, record_of
+from ledger.domain.entry import Entry, canonical, decode_entry, encode_entry, make_entry, topic_of
+from ledger.domain.events import RunFinished, RunStarted, SubjectErased, TermsShown
+from ledger.domain.names import TERMS_STREAM, run_stream
+from ledger.domain.publication import decide_publication
+from ledger.domain.recording import NewEvent, Request, decide, happening_now
+from ledger.domain.runs import RunRecord, decide_finish, decide_start, fold_run
+from ledger.domain.terms import Catalogue, Terms
+from ledger.domain.times import format_time
+from ledger.errors import Refused, Unavailable, UnknownSubject
+from ledger.errors import SubjectErased as AlreadyErased
+from ledger.settings import Place
+from ledger.store import schema
+from ledger.store.clock import LedgerClock
+from ledger.store.codec import EntryMapper
+from ledger.store.database import connect, open_pool
+from ledger.store.erasure import append_and_forget
+from ledger.store.identities import Identities, Subject, new_evidence
+from ledger.store.keys import Key, fence_of, keys_of
+from ledger.store.recorder import AlreadyRecorded, LogRecorder, OutOfTime, key_reused
+from ledger.store.secret import read_secret
+from ledger.store.statements import statement
+from ledger.store.writer import Append, Writer
+
+#: Each lost attempt means that another caller's append to the same stream was stored; so many in a row means
+#: that something appends to it in a loop.
+MOST_ATTEMPTS = 1_000
+NONCE_BYTES = 16
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a request stands in the log; `repeated` when it was there before."""
+
+    position: int
+    stream: str
+    repeated: bool = False
+
+
+class ConsentLedger(Application[str]):
+    """One ledger: everything that may be asked of it. Safe for many threads; use it as a context manager."""
+
+    recorder: LogRecorder
+
+    def __init__(self, url: str, place: Place) -> None:
+        self.place = place
+        self.url = url
+        with connect(url, place.name, "consent_service") as connection:
+            self.identity = schema.identity(connection, place.name)
+        self.secret = read_secret(place.state, self.identity.id)
+        self._pool = open_pool(url, place.name, "consent_service")
+        self.clock = LedgerClock(self._ask_clock)
+        self.writer = Writer(lambda: connect(url, place.name, "consent_service"))
+        self.identities = Identities(self._pool, self.secret, place.name)
+        self._catalogue: Catalogue = Catalogue()
+        super().__init__()
+
+    # What eventsourcing asks an application to be made of.
+
+    def construct_factory(self, env: Any) -> InfrastructureFactory:  # noqa: ARG002 - nothing comes from the environment
+        recorder = LogRecorder(self._pool, self.writer, self.clock, self.place.name)
+        return _Infrastructure(recorder)
+
+    def construct_mapper(self) -> Mapper[str]:
+        return EntryMapper()
+
+    def close(self) -> None:
+        super().close()
+        self.writer.close()
+        self._pool.close()
+
+    def _ask_clock(self) -> datetime:
+        with self._pool.connection() as connection:
+            row = connection.execute(statement("clock")).fetchone()
+        assert row is not None  # noqa: S101 - a function of one value
+        return cast(datetime, row[0])
+
+    # Reading.
+
+    def catalogue(self) -> Catalogue:
+        """All terms published so far."""
+        self._catalogue = self._project(TERMS_STREAM, lambda entries: Catalogue(entry.data for entry in entries))
+        return self._catalogue
+
+    def terms(self, version: str | None) -> Terms:
+        """Published terms by their version, else those published last."""
+        published = self.catalogue().all()
+        found = [terms for terms in published if version is None or terms.version == version]
+        if not found:
+            raise Refused(
+                f"expected published terms{f' {version}' if version else ''}, found "
+                f"{', '.join(terms.version for terms in published) or 'none'}; see `consent terms publish`"
+            )
+        return found[-1]
+
+    def record_of(self, stream: str, catalogue: Catalogue | None = None) -> Record:
+        """What a subject's stream says now."""
+        known = catalogue or self._catalogue
+        return self._project(stream, lambda entries: record_of(stream, entries, known))
+
+    def run_of(self, run: str) -> RunRecord:
+        """What a run's stream says now."""
+        stream = run_stream(run)
+        return self._project(stream, lambda entries: fold_run(entries, RunRecord(stream=stream)))
+
+    def _project(self, stream: str, fold: Callable[[Iterable[Entry]], T]) -> T:
+        """The repository's functional fold; without a cache it always begins at the first entry."""
+
+        def project(_: Any, entries: Iterable[Any]) -> Any:
+            return fold(entries)
+
+        return cast(T, self.repository.get(stream, projector_func=project))
+
+    def entries_of(self, stream: str) -> list[tuple[int, Entry]]:
+        """A stream's entries with their positions, from the first."""
+        return [(position, decode_entry(bytes(stored))) for position, *_, stored in self.recorder.streams([stream])]
+
+    def subject(self, named: str) -> Subject:
+        """The subject of this name; `UnknownSubject` where there is none."""
+        subject = self.identities.find([named])[named]
+        if subject.stream is None:
+            if subject.erased is not None:
+                raise AlreadyErased(f"expected a person in the ledger, found one erased {format_time(subject.erased)}")
+            raise UnknownSubject("expected a person in the ledger, found nobody of that name; check its spelling")
+        return subject
+
+    # Recording.
+
+    def publish(self, terms: Terms) -> int | None:
+        """Publishes terms; the position, or None where they were published before."""
+
+        def decide_again(now: datetime) -> list[Entry]:
+            events = decide_publication(self.catalogue(), terms)
+            version, last = self._end_of(TERMS_STREAM)
+            return self.to_entries(TERMS_STREAM, version, [happening_now(e, last, now) for e in events])
+
+        return self.append(decide_again)
+
+    def record(self, named: str, request: Request, key: str | None = None, evidence: bytes | None = None) -> Recorded:
+        """Records one event about the person of this name; with the same `key` again, it is the same event."""
+        subject = self.identities.find([named])[named]
+        digest = salt = None
+        if evidence is not None:
+            salt, digest = new_evidence(evidence)
+            request = replace(request, evidence=digest.hex())
+        if subject.stream is None:
+            if key is not None:
+                self.recorded_before([fence_of(b"", key, self.secret)])
+            subject = self._new_subject(subject, request)
+        stream = cast(str, subject.stream)
+        keys = self.keys(subject, request, key)
+        if (known := self.recorded_before(keys)) is not None:
+            return Recorded(known, stream, repeated=True)
+        if salt is not None and digest is not None and evidence is not None:
+            self.identities.keep_evidence(stream, salt, digest, evidence)
+
+        def decide_again(now: datetime) -> list[Entry]:
+            record = self.record_of(stream)
+            if record.version == 0 and subject.identity is None:
+                raise UnknownSubject("expected a person in the ledger, found nobody of that id; name them by identity")
+            return self.to_entries(stream, record.version, self.decide(record, request, now))
+
+        try:
+            return Recorded(self.append(decide_again, keys) or 0, stream)
+        except AlreadyRecorded as before:
+            return Recorded(before.position, stream, repeated=True)
+
+    def decide(self, record: Record, request: Request, now: datetime) -> list[NewEvent]:
+        """The domain's decision; asked again with a fresh catalogue before a refusal counts."""
+        try:
+            return decide(record, request, now)
+        except Refused:
+            known = len(record.catalogue.all())
+            record.catalogue = self.catalogue()
+            if len(record.catalogue.all()) == known:
+                raise
+            return decide(record, request, now)
+
+    def keys(self, subject: Subject, request: Request, key: str | None) -> list[Key]:
+        """The idempotency rows of a request with a caller's key."""
+        if key is None:
+            return []
+        if subject.subject_id is None:
+            raise Refused(
+                "expected a person whose id the ledger still knows, found a stream key alone; a key cannot be kept"
+            )
+        return keys_of(subject.subject_id, key, request_bytes(request), self.secret)
+
+    def recorded_before(self, keys: Sequence[Key]) -> int | None:
+        """The position of the request that these keys stand for; `KeyReused` where they stand for another."""
+        known = self.recorder.known_keys(keys) if keys else {}
+        position: int | None = None
+        for key in keys:
+            request, found = known.get(key.key, (key.request, None))
+            if request != key.request:
+                raise key_reused()
+            position = position if found is None else found
+        return position
+
+    def _new_subject(self, subject: Subject, request: Request) -> Subject:
+        """A subject for an identity that has none; nobody who was erased comes back but by a new showing."""
+        identity = subject.identity
+        assert identity is not None  # noqa: S101 - an id and a stream key name their stream themselves
+        now = self.clock.now()
+        recorded = request.recorded or request.occurred if request.source else now
+        check_return(subject, request, recorded or now)
+        self.decide(Record(stream="", catalogue=self._catalogue), request, now)
+        linked = self.identities.link([(identity, recorded or now)])
+        if identity not in linked:
+            raise AlreadyErased("expected a person who is not erased, found one erased just now")
+        return self.identities.find([subject.named])[subject.named]
+
+    def start_run(self, run: str, start: RunStarted) -> Entry:
+        """Starts a run, or finds it started just so; its `run-started` entry."""
+        stream = run_stream(run)
+
+        def decide_again(now: datetime) -> list[Entry]:
+            record = self.run_of(run)
+            events = decide_start(record, start, now)
+            return self.to_entries(stream, record.version, [happening_now(e, record.recorded, now) for e in events])
+
+        self.append(decide_again)
+        return cast(Entry, self.run_of(run).started)
+
+    def finish_run(self, run: str, finish: RunFinished) -> Entry:
+        """Finishes a run, or finds it finished; its `run-finished` entry."""
+        stream = run_stream(run)
+
+        def decide_again(now: datetime) -> list[Entry]:
+            record = self.run_of(run)
+            events = decide_finish(record, finish)
+            return self.to_entries(stream, record.version, [happening_now(e, record.recorded, now) for e in events])
+
+        self.append(decide_again)
+        return cast(Entry, self.run_of(run).finished)
+
+    def erase(self, named: str, reason: str) -> Recorded:
+        """Erases a person: the links and evidence are gone, and the log says that they are."""
+        subject = self.subject(named)
+        stream = cast(str, subject.stream)
+        request = Request(SubjectErased(reason=reason))
+        with connect(self.url, self.place.name, "consent_service") as connection:
+            now = self.clock.now()
+            for _ in range(MOST_ATTEMPTS):
+                record = self.record_of(stream)
+                if record.version == 0 and subject.identity is None:
+                    raise UnknownSubject("expected a person in the ledger, found nobody of that id")
+                entries = self.to_entries(stream, record.version, self.decide(record, request, now))
+                stored = [encode_entry(entry) for entry in entries]
+                try:
+                    outcome = append_and_forget(connection, Append(stream, record.version + 1, stored))
+                    return Recorded(self.recorder.position_of(outcome), stream)
+                except RecordConflictError:
+                    now = self.clock.now()
+                except OutOfTime as late:
+                    now = late.clock
+        raise _too_many_attempts()
+
+    # Appending.
+
+    def append(self, decide_again: Callable[[datetime], list[Entry]], keys: Sequence[Key] = ()) -> int | None:
+        """Appends what `decide_again(now)` says, asking it anew after each conflict; None where it says nothing."""
+        now = self.clock.now()
+        for _ in range(MOST_ATTEMPTS):
+            entries = decide_again(now)
+            if not entries:
+                return None
+            try:
+                recordings = self.events.put(cast(Sequence[DomainEventProtocol[str]], entries), keys=keys)
+                return recordings[0].notification.id
+            except RecordConflictError:
+                now = self.clock.now()
+            except OutOfTime as late:
+                now = late.clock
+        raise _too_many_attempts()
+
+    def to_entries(self, stream: str, version: int, events: Iterable[NewEvent]) -> list[Entry]:
+        """The entries for `events` after `version` of `stream`."""
+        return [
+            make_entry(
+                new.event,
+                stream=stream,
+                version=version + number,
+                occurred_at=new.occurred_at,
+                recorded_at=new.recorded_at,
+                nonce=os.urandom(NONCE_BYTES).hex(),
+                imported=new.imported,
+                evidence=new.evidence,
+            )
+            for number, new in enumerate(events, 1)
+        ]
+
+    def _end_of(self, stream: str) -> tuple[int, datetime | None]:
+        entries = self.entries_of(stream)
+        return (entries[-1][1].version, entries[-1][1].recorded) if entries else (0, None)
+
+
+class _Infrastructure(InfrastructureFactory):
+    """The recorder, made already: nothing is found by a name in the environment."""
+
+    def __init__(self, recorder: LogRecorder) -> None:
+        super().__init__(None)
+        self._recorder = recorder
+
+    def application_recorder(self) -> LogRecorder:
+        return self._recorder
+
+    def aggregate_recorder(self, purpose: str = "events") -> LogRecorder:  # noqa: ARG002 - one log, no snapshots
+        return self._recorder
+
+    def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
+        raise NotImplementedError("projections keep their positions themselves")
+
+    def process_recorder(self) -> ProcessRecorder:
+        raise NotImplementedError("projections keep their positions themselves")
+
+
+def check_return(subject: Subject, request: Request, recorded: datetime) -> None:
+    """Refuses what was recorded before an erasure; after it, only a new showing makes a new subject."""
+    if subject.erased is None:
+        return
+    if recorded <= subject.erased or not isinstance(request.event, TermsShown):
+        raise AlreadyErased(
+            f"expected a person who is not erased, found one erased {format_time(subject.erased)}; "
+            "only a showing of terms recorded later begins anew"
+        )
+
+
+def request_bytes(request: Request) -> bytes:
+    """What makes a request the same again: the event, its data, and the times that were given."""
+    return canonical(
+        {
+            "event": topic_of(type(request.event)),
+            "data": cast(Struct, request.event),
+            "occurred_at": format_time(request.occurred) if request.occurred else "",
+            "recorded_at": format_time(request.recorded) if request.recorded else "",
+        }
+    )
+
+
+@contextmanager
+def open_ledger(place: Place) -> Iterator[ConsentLedger]:
+    """The ledger at `place`, its embedded server started if need be; `LedgerMissing` where there is none."""
+    from ledger.store.location import served
+
+    with served(place) as url, ConsentLedger(url, place) as ledger:
+        ledger.catalogue()
+        yield ledger
+
+
+def _too_many_attempts() -> Unavailable:
+    return Unavailable(f"expected to append within {MOST_ATTEMPTS} attempts, found a conflict each time; try again")

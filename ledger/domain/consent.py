@@ -1,0 +1,229 @@
+"""The fold of a subject's stream, and the spans of time in which a purpose is on (design, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from msgspec import UNSET
+
+from ledger.domain.entry import Entry
+from ledger.domain.events import Accepted, DataUsedForTraining, SubjectErased, TermsShown, ToggleChanged
+from ledger.domain.terms import Catalogue, Terms, Toggle
+
+#: How far a grant may reach back before the moment it was recorded: part of the format, and never more.
+TOLERANCE = timedelta(seconds=5)
+
+Quality = Literal["explicit", "default-untouched"]
+#: Why an On is stored and grants nothing.
+Denied = Literal["not-a-person", "no-notice", "untouched-default", "no-terms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an Accepted or a ToggleChanged says of one purpose; `terms` are those it belongs to."""
+
+    version: int
+    purpose: str
+    to: Toggle
+    operated: bool
+    at_accept: bool
+    occurred: datetime
+    recorded: datetime
+    terms: str | None
+    denied: Denied | None = None
+
+    @property
+    def start(self) -> datetime:
+        """When it begins to count: a grant never reaches back, a withdrawal never loses to a wrong clock."""
+        if self.to == "on":
+            return max(self.occurred, self.recorded - TOLERANCE)
+        return min(self.occurred, self.recorded)
+
+    @property
+    def quality(self) -> Quality:
+        return "explicit" if self.operated else "default-untouched"
+
+    def beats(self, withdrawal: Decision) -> bool:
+        """Whether this grant stands against `withdrawal`."""
+        return (
+            self.occurred > withdrawal.occurred
+            and (self.recorded, self.version) > (withdrawal.recorded, withdrawal.version)
+            and (self.operated or not withdrawal.operated)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedInterval:
+    """The span `[start, end)` that one grant covers; no `end`: it is on until somebody withdraws."""
+
+    grant: Decision
+    start: datetime
+    end: datetime | None
+    ended_by: int | None
+
+    def covers(self, moment: datetime, until: datetime) -> bool:
+        return self.start <= moment and (self.end is None or until < self.end)
+
+
+@dataclass(slots=True)
+class Record:
+    """What one subject's stream says so far. Only `fold` changes it; everybody else reads."""
+
+    stream: str
+    catalogue: Catalogue
+    version: int = 0
+    recorded: datetime | None = None
+    erased: datetime | None = None
+    shown: list[tuple[int, TermsShown]] = field(default_factory=list)
+    accepted: list[tuple[int, Accepted]] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    plans: list[tuple[datetime, int, str]] = field(default_factory=list)
+    uses: list[Entry] = field(default_factory=list)
+
+    def was_shown(self, terms: str) -> bool:
+        return any(shown.terms == terms for _, shown in self.shown)
+
+    def last_terms(self) -> Terms | None:
+        """The terms last accepted, else last shown."""
+        if self.accepted:
+            return self.catalogue.get(self.accepted[-1][1].terms)
+        if self.shown:
+            return self.catalogue.get(self.shown[-1][1].terms)
+        return None
+
+    def plan_at(self, moment: datetime) -> str | None:
+        """The plan of an item that names none: that of the newest entry, recorded by then, that carries one."""
+        known = [(recorded, version, plan) for recorded, version, plan in self.plans if recorded <= moment]
+        return max(known)[2] if known else None
+
+
+def fold(entries: Iterable[Entry], record: Record) -> Record:
+    """`record`, having taken in `entries` of its stream in the order of their versions."""
+    for entry in entries:
+        _take_in(record, entry)
+    return record
+
+
+def record_of(stream: str, entries: Iterable[Entry], catalogue: Catalogue) -> Record:
+    """The record that `entries`, from the first, make."""
+    return fold(entries, Record(stream=stream, catalogue=catalogue))
+
+
+def _take_in(record: Record, entry: Entry) -> None:
+    match entry.data:
+        case TermsShown() as shown:
+            record.shown.append((entry.version, shown))
+            record.plans.append((entry.recorded, entry.version, shown.plan))
+        case Accepted() as accepted:
+            record.decisions.extend(_decisions_of_accept(record, entry, accepted))
+            record.accepted.append((entry.version, accepted))
+            record.plans.append((entry.recorded, entry.version, accepted.plan))
+        case ToggleChanged() as changed:
+            record.decisions.append(_decision_of_toggle(record, entry, changed))
+            if changed.plan is not UNSET:
+                record.plans.append((entry.recorded, entry.version, changed.plan))
+        case DataUsedForTraining():
+            record.uses.append(entry)
+        case SubjectErased():
+            record.erased = entry.recorded
+    record.version = entry.version
+    record.recorded = entry.recorded
+
+
+def _decisions_of_accept(record: Record, entry: Entry, accepted: Accepted) -> Iterable[Decision]:
+    terms = record.catalogue.get(accepted.terms)
+    shown = record.was_shown(accepted.terms)
+    for purpose, to in accepted.toggles.items():
+        operated = purpose in accepted.touched
+        denied: Denied | None = None
+        if to == "on":
+            if terms is None:
+                denied = "no-terms"
+            elif not shown:
+                denied = "no-notice"
+            elif not operated and terms.untouched_default == "refused":
+                denied = "untouched-default"
+        yield Decision(
+            version=entry.version,
+            purpose=purpose,
+            to=to,
+            operated=operated,
+            at_accept=True,
+            occurred=entry.occurred,
+            recorded=entry.recorded,
+            terms=accepted.terms,
+            denied=denied,
+        )
+
+
+def _decision_of_toggle(record: Record, entry: Entry, changed: ToggleChanged) -> Decision:
+    terms = record.accepted[-1][1].terms if record.accepted else None
+    denied: Denied | None = None
+    if changed.to == "on":
+        if changed.cause != "person":
+            denied = "not-a-person"
+        elif terms is None or record.catalogue.get(terms) is None:
+            denied = "no-terms"
+    return Decision(
+        version=entry.version,
+        purpose=changed.purpose,
+        to=changed.to,
+        operated=True,
+        at_accept=False,
+        occurred=entry.occurred,
+        recorded=entry.recorded,
+        terms=terms,
+        denied=denied,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """All decisions of one record on one purpose, with the span that each grant covers."""
+
+    record: Record
+    purpose: str
+    decisions: tuple[Decision, ...]
+    withdrawals: tuple[Decision, ...]
+    intervals: tuple[GrantedInterval, ...]
+    #: What the intervals would be of the Ons at Accept that lack a notice or a touch: for the reason only.
+    denied_at_accept: tuple[GrantedInterval, ...]
+
+    def basis_at(self, moment: datetime) -> GrantedInterval | None:
+        """Of the grants that cover `moment`, the one that starts last (the higher version on a tie)."""
+        covering = [interval for interval in self.intervals if interval.covers(moment, moment)]
+        return max(covering, key=lambda interval: (interval.start, interval.grant.version), default=None)
+
+
+def consent_of(record: Record, purpose: str) -> Consent:
+    """The consent of `record` on `purpose`."""
+    decisions = tuple(decision for decision in record.decisions if decision.purpose == purpose)
+    withdrawals = tuple(decision for decision in decisions if decision.to == "off")
+    return Consent(
+        record=record,
+        purpose=purpose,
+        decisions=decisions,
+        withdrawals=withdrawals,
+        intervals=tuple(
+            _interval(decision, withdrawals)
+            for decision in decisions
+            if decision.to == "on" and decision.denied is None
+        ),
+        denied_at_accept=tuple(
+            _interval(decision, withdrawals)
+            for decision in decisions
+            if decision.denied in ("no-notice", "untouched-default")
+        ),
+    )
+
+
+def _interval(grant: Decision, withdrawals: tuple[Decision, ...]) -> GrantedInterval:
+    # "No W with W.start <= until that G does not beat" is one comparison with the earliest such W.
+    standing = [withdrawal for withdrawal in withdrawals if not grant.beats(withdrawal)]
+    ending = min(standing, key=lambda withdrawal: (withdrawal.start, withdrawal.version), default=None)
+    if ending is None:
+        return GrantedInterval(grant, grant.start, None, None)
+    return GrantedInterval(grant, grant.start, ending.start, ending.version)

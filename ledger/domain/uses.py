@@ -1,0 +1,117 @@
+"""A recorded use, judged twice: as known when it was recorded, and in hindsight (design, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from msgspec import UNSET
+
+from ledger.domain.consent import Consent, consent_of, record_of
+from ledger.domain.eligibility import Item, Reason, Verdict, holds_at_run, judge_with, kinds_not_covered
+from ledger.domain.entry import Entry
+from ledger.domain.events import DataUsedForTraining, RunStarted
+from ledger.domain.retention import keep_until, terms_of
+from ledger.domain.terms import Catalogue
+from ledger.domain.times import parse_time
+
+#: A run recorded later than this after its start is backdated: more than a busy machine's delay.
+BACKDATED = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedUse:
+    """The two verdicts on one use; they differ where a withdrawal arrived after it."""
+
+    use: Entry
+    known: Verdict
+    hindsight: Verdict
+
+
+def is_backdated(run: Entry) -> bool:
+    """Whether a `run-started` entry was recorded more than a minute after the start it gives."""
+    return run.recorded - parse_time(run.data.started_at) > BACKDATED
+
+
+def judge_use(use: Entry, stream: Iterable[Entry], run: Entry, catalogue: Catalogue) -> JudgedUse:
+    """Both verdicts on `use`, an entry of `stream` (the whole one, in order), in the run that `run` started."""
+    entries = list(stream)
+    return JudgedUse(
+        use=use,
+        known=_judge(use, [entry for entry in entries if _was_known(entry, use)], run, catalogue),
+        hindsight=_judge(use, entries, run, catalogue),
+    )
+
+
+def _was_known(entry: Entry, use: Entry) -> bool:
+    return entry.version < use.version and (not use.data.attested or entry.recorded <= use.occurred)
+
+
+def _judge(use: Entry, entries: list[Entry], run: Entry, catalogue: Catalogue) -> Verdict:
+    data: DataUsedForTraining = use.data
+    started: RunStarted = run.data
+    run_started = parse_time(started.started_at)
+    # An erasure after the run began does not undo what it used: it counts up to the later of the two.
+    began = max(run_started, run.recorded)
+    record = record_of(use.stream, entries, catalogue)
+    if record.erased is not None and record.erased > began:
+        record.erased = None
+    consent = consent_of(record, data.purpose)
+    if record.erased is not None or data.basis is UNSET:
+        return _first_refusal(consent, data, run_started, began)
+    return _judge_basis(consent, data, data.basis, run_started, began)
+
+
+def _first_refusal(consent: Consent, data: DataUsedForTraining, run_started: datetime, now: datetime) -> Verdict:
+    """A use without a grant of its own is as good as the worst item at its two ends."""
+    # Only the gate and `check` refuse items of the future: what is recorded as used was there.
+    now = max(now, parse_time(data.collected_until))
+    verdicts = [
+        judge_with(consent, Item(parse_time(moment), kind, plan=_any_plan(consent, moment)), run_started, now)
+        for moment in (data.collected_from, data.collected_until)
+        for kind in sorted(data.items)
+    ]
+    return next((verdict for verdict in verdicts if not verdict.permitted), verdicts[0])
+
+
+def _any_plan(consent: Consent, moment: str) -> str | None:
+    """No use tells its items' plans: one that the grant covers is supposed, as the gate reported."""
+    basis = consent.basis_at(parse_time(moment))
+    return terms_of(consent, basis).plans[0] if basis else None
+
+
+def _judge_basis(
+    consent: Consent, data: DataUsedForTraining, version: int, run_started: datetime, now: datetime
+) -> Verdict:
+    ends = [parse_time(data.collected_from), parse_time(data.collected_until)]
+    basis = next((interval for interval in consent.intervals if interval.grant.version == version), None)
+    if basis is None or any(consent.basis_at(moment) != basis for moment in ends):
+        # To name a basis does not make it one: of the grants that cover an item, the one that starts last is asked.
+        verdict = _first_refusal(consent, data, run_started, now)
+        if not verdict.permitted:
+            return verdict
+        other = f"version {version} is not the basis of the items"
+        if any(interval.covers(ends[0], ends[1]) for interval in consent.intervals):
+            return replace(verdict, detail=other)
+        # Each end is covered, by another grant, and it was off in between, where items may hide.
+        return Verdict("collected-while-off", detail=other)
+    terms = terms_of(consent, basis)
+    kept = keep_until(consent, basis, ends[0])
+    reason: Reason = "granted"
+    detail = None
+    if missing := kinds_not_covered(terms, data.purpose, sorted(data.items)):
+        reason, detail = "kind-not-covered", ", ".join(missing)
+    elif not holds_at_run(terms, basis, ends[1], run_started):
+        reason = "withdrawn-before-run"
+    elif kept is not None and kept < run_started:
+        reason = "retention-expired"
+    return Verdict(
+        reason=reason,
+        basis=version,
+        quality=basis.grant.quality,
+        terms=basis.grant.terms,
+        keep_until=kept,
+        detail=detail,
+        rests_on=(version,) if basis.ended_by is None else (version, basis.ended_by),
+    )

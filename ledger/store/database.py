@@ -1,0 +1,108 @@
+"""Connections to the ledger's PostgreSQL, each in the role that its work needs and no other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from ledger.errors import LedgerMissing, Unavailable
+
+Role = Literal["consent_service", "consent_identities", "consent_projections"]
+Connection = psycopg.Connection[Any]
+
+OLDEST_SERVER = 150_000
+#: A server that is there answers in far less; one that is not should be said to be missing before people wonder.
+CONNECT_SECONDS = 10
+#: One thread reads at a time from each; more than this wait for each other, which keeps four processes of
+#: 64 threads below what a server of 200 connections takes.
+MOST_READERS = 12
+
+# A pool's own thread reports each failed attempt; whoever waits for a connection is told in one sentence.
+logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
+
+_OPTIONS = "-c timezone=UTC -c statement_timeout=0 -c default_transaction_isolation=read\\ committed"
+
+
+@contextmanager
+def unavailable_as_error(name: str) -> Iterator[None]:
+    """What PostgreSQL says of a connection that is not to be had, as one sentence."""
+    try:
+        yield
+    except PoolTimeout:
+        raise Unavailable(f"expected the ledger at {name} to answer, found no free connection; try again") from None
+    except psycopg.errors.InvalidCatalogName:
+        raise LedgerMissing(f"expected a ledger at {name}, found no such database; create it first") from None
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"expected the ledger at {name} to answer, found: {one_line(error)}") from error
+
+
+def one_line(error: BaseException) -> str:
+    """An error of the database as part of a sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def connect(url: str, name: str, role: Role | None = None, *, autocommit: bool = True) -> Connection:
+    """A connection of its own, as `role`; without one, as whoever the URL names: the owner, who migrates."""
+    with unavailable_as_error(name):
+        connection = psycopg.connect(
+            url,
+            autocommit=autocommit,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="consent-ledger",
+            options=_OPTIONS,
+        )
+    try:
+        _check_server(connection, name)
+        if role is not None:
+            assume(connection, role, name)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_server(connection: Connection, name: str) -> None:
+    if connection.info.server_version < OLDEST_SERVER:
+        raise Unavailable(
+            f"expected PostgreSQL 15 or newer at {name}, found {connection.info.server_version // 10000}; upgrade it"
+        )
+
+
+def assume(connection: Connection, role: Role, name: str) -> None:
+    """Drops to `role` for the rest of the session; autocommit or not, the session is not in a transaction after it."""
+    try:
+        connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+    except psycopg.errors.InvalidParameterValue:
+        raise LedgerMissing(f"expected a ledger at {name}, found none; create it with `consent init`") from None
+    except psycopg.errors.InsufficientPrivilege:
+        raise Unavailable(
+            f"expected a database user at {name} who may act as {role}, found one who may not; "
+            f"ask the owner for GRANT {role}"
+        ) from None
+    if not connection.autocommit:
+        connection.commit()
+
+
+def open_pool(url: str, name: str, role: Role) -> ConnectionPool[Connection]:
+    """A pool for readers, opened when first needed."""
+
+    def configure(connection: Connection) -> None:
+        assume(connection, role, name)
+
+    return ConnectionPool(
+        url,
+        min_size=1,
+        max_size=MOST_READERS,
+        open=True,
+        timeout=CONNECT_SECONDS,
+        configure=configure,
+        check=ConnectionPool.check_connection,
+        kwargs={"autocommit": True, "application_name": "consent-ledger", "options": _OPTIONS},
+    )

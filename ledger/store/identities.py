@@ -1,0 +1,140 @@
+"""Who the subjects are: the erasable links from identities, the evidence, and what is left after an erasure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from ledger.domain.names import SUBJECT_ID_BYTES, subject_stream
+from ledger.errors import InvalidInput
+from ledger.store.database import Connection, unavailable_as_error
+from ledger.store.keys import fingerprint
+from ledger.store.statements import statement
+
+#: Longer is no e-mail address or account id, and would not fit a row of the index.
+LONGEST_IDENTITY = 512
+#: Addresses, user agents, the wording shown: more is a document, and belongs elsewhere.
+LARGEST_EVIDENCE = 65_536
+SALT_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One person as named by a caller. No `stream`: nobody of that name; `erased`: when an identity last was."""
+
+    named: str
+    identity: str | None = None
+    subject_id: bytes | None = None
+    stream: str | None = None
+    erased: datetime | None = None
+
+
+def parse_subject(named: str) -> Subject:
+    """An identity, `id:` and 32 hex digits, or `key:` and 64; nothing is guessed from its form (design, section 10)."""
+    for prefix, digits in (("id:", 2 * SUBJECT_ID_BYTES), ("key:", 64)):
+        if named.startswith(prefix):
+            hexadecimal = named.removeprefix(prefix)
+            if len(hexadecimal) != digits or set(hexadecimal) - set("0123456789abcdef"):
+                raise InvalidInput(f"expected {prefix} and {digits} digits of lower-case hex, found {named!r}")
+            if prefix == "key:":
+                return Subject(named, stream=hexadecimal)
+            subject_id = bytes.fromhex(hexadecimal)
+            return Subject(named, subject_id=subject_id, stream=subject_stream(subject_id))
+    if not 1 <= len(named) <= LONGEST_IDENTITY or any(character < " " for character in named):
+        raise InvalidInput(
+            f"expected an identity of 1 to {LONGEST_IDENTITY} characters without control characters, "
+            f"found {named[:40]!r}"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in named):
+        raise InvalidInput("expected an identity in Unicode, found a lone surrogate")
+    return Subject(named, identity=named)
+
+
+def new_evidence(body: bytes) -> tuple[bytes, bytes]:
+    """A fresh salt, and the digest that the entry holds (FORMATS.md section 1)."""
+    if len(body) > LARGEST_EVIDENCE:
+        raise InvalidInput(f"expected at most {LARGEST_EVIDENCE} bytes of evidence, found {len(body)}")
+    salt = os.urandom(SALT_BYTES)
+    return salt, hashlib.sha256(b"consent-ledger/v1/evidence\n" + salt + body).digest()
+
+
+class Identities:
+    """The links, for the service: it finds and links those it can name, and can list nobody."""
+
+    def __init__(self, pool: ConnectionPool[Connection], secret: bytes, name: str) -> None:
+        self._pool = pool
+        self._secret = secret
+        self._name = name
+
+    def find(self, named: Iterable[str]) -> dict[str, Subject]:
+        """The subjects of these names, each with what is known of it."""
+        return self._fill_in({name: parse_subject(name) for name in named})
+
+    def link(self, identities: Sequence[tuple[str, datetime]]) -> dict[str, bytes]:
+        """Makes subjects of identities without one, but of those erased since the time given; all links there are."""
+        names = [identity for identity, _ in identities]
+        prints = [fingerprint(self._secret, identity) for identity in names]
+        recorded = [moment for _, moment in identities]
+        new_ids = [os.urandom(SUBJECT_ID_BYTES) for _ in names]
+        rows = self._rows(
+            "link_identities", {"names": names, "prints": prints, "recorded": recorded, "new_ids": new_ids}
+        )
+        return {identity: bytes(subject_id) for identity, subject_id in rows}
+
+    def keep_evidence(self, stream: str, salt: bytes, digest: bytes, body: bytes) -> None:
+        """Stores the material behind an entry that is about to be appended."""
+        with unavailable_as_error(self._name), self._pool.connection() as connection:
+            connection.execute(
+                statement("insert_evidence"), {"stream": stream, "digest": digest, "salt": salt, "body": body}
+            )
+
+    def _fill_in(self, subjects: dict[str, Subject]) -> dict[str, Subject]:
+        identities = [subject.identity for subject in subjects.values() if subject.identity is not None]
+        streams = [subject.stream for subject in subjects.values() if subject.stream and subject.subject_id is None]
+        ids = {name: bytes(found) for name, found in self._rows("find_identities", {"names": identities})}
+        by_stream = {stream: bytes(found) for stream, found in self._rows("find_subject_ids", {"streams": streams})}
+        erased = self._erased(identities)
+        for name, subject in subjects.items():
+            if subject.identity is not None:
+                subject_id = ids.get(subject.identity)
+                stream = subject_stream(subject_id) if subject_id else None
+                subjects[name] = Subject(name, subject.identity, subject_id, stream, erased.get(subject.identity))
+            elif subject.subject_id is None:
+                subjects[name] = Subject(name, None, by_stream.get(subject.stream or ""), subject.stream)
+        return subjects
+
+    def _erased(self, identities: Sequence[str]) -> dict[str, datetime]:
+        prints = {fingerprint(self._secret, identity): identity for identity in identities}
+        rows = self._rows("find_erased", {"prints": list(prints)})
+        return {prints[bytes(found)]: erased_at for found, erased_at in rows}
+
+    def _rows(self, name: str, parameters: dict[str, Any]) -> list[Any]:
+        if not any(parameters.values()):
+            return []
+        with unavailable_as_error(self._name), self._pool.connection() as connection:
+            rows: list[Any] = connection.cursor(binary=True).execute(statement(name), parameters).fetchall()
+        return rows
+
+
+def export_links(connection: Connection) -> Iterator[tuple[str, bytes]]:
+    """Every link, for whoever may act as `consent_identities`, in the order of the identities."""
+    with connection.transaction(), connection.cursor("links") as cursor:
+        cursor.execute(statement("select_links"))
+        for identity, subject_id in cursor:
+            yield identity, bytes(subject_id)
+
+
+def import_link(connection: Connection, secret: bytes, identity: str, subject_id: bytes) -> bool:
+    """Adds one link; False where the very same is there, `InvalidInput` where either side is linked otherwise."""
+    parameters = {"identity": identity, "subject_id": subject_id, "fingerprint": fingerprint(secret, identity)}
+    try:
+        return connection.execute(statement("insert_link"), parameters).rowcount == 1
+    except psycopg.errors.UniqueViolation:
+        raise InvalidInput("expected a link that agrees with those in the ledger, found another one") from None

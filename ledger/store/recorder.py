@@ -1,0 +1,206 @@
+"""eventsourcing's recorder over our log: appends by group commit, reads by keyset pages."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import (
+    ApplicationRecorder,
+    Notification,
+    RecordConflictError,
+    StoredEvent,
+    Subscription,
+)
+from psycopg_pool import ConnectionPool
+
+from ledger.domain.names import LARGEST_INTEGER
+from ledger.errors import KeyReused
+from ledger.store.clock import LedgerClock
+from ledger.store.database import Connection, unavailable_as_error
+from ledger.store.keys import Key
+from ledger.store.statements import statement
+from ledger.store.writer import Append, Outcome, Writer
+
+#: A page of the log: large enough that its round trip does not count, small enough to hold.
+PAGE = 5_000
+#: How long a follower sleeps when there is nothing new; a notification in every commit would cost appends far more.
+FOLLOW_SECONDS = 0.1
+
+
+class AlreadyRecorded(Exception):
+    """The same request was recorded before; `position` is that of its first entry."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
+
+
+class OutOfTime(Exception):
+    """The entry's time is not the ledger's, or it waited too long: decide again at `clock`, and no later."""
+
+    def __init__(self, clock: datetime) -> None:
+        super().__init__(clock)
+        self.clock = clock
+
+
+def key_reused() -> KeyReused:
+    return KeyReused(
+        "expected the same request as was recorded under this key, found another event, subject, data or time; "
+        "use a key of its own"
+    )
+
+
+class LogRecorder(ApplicationRecorder):
+    """The log, as eventsourcing sees it: an originator is a stream, a notification id a position."""
+
+    def __init__(self, pool: ConnectionPool[Connection], writer: Writer, clock: LedgerClock, name: str) -> None:
+        self._pool = pool
+        self._writer = writer
+        self._clock = clock
+        self._name = name
+
+    def insert_events(
+        self,
+        stored_events: Sequence[StoredEvent],
+        *,
+        keys: Sequence[Key] = (),
+        **kwargs: Any,  # noqa: ARG002 - the interface has it
+    ) -> Sequence[int]:
+        """Stores entries of one stream together; their positions. `RecordConflictError`: decide again."""
+        first = stored_events[0]
+        append = Append(
+            stream=str(first.originator_id),
+            first_version=first.originator_version,
+            entries=[event.state for event in stored_events],
+            keys=keys,
+        )
+        position = self.position_of(self._writer.append(append))
+        return range(position, position + len(stored_events))
+
+    def insert_many(self, appends: Sequence[Append]) -> list[Outcome]:
+        """Stores appends of different streams in one transaction; one outcome each, none fails another."""
+        outcomes = self._writer.append_all(appends)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            if outcome.clock is not None:
+                self._clock.read(outcome.clock)
+        return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
+
+    def position_of(self, outcome: Outcome) -> int:
+        """Where the first entry lies, if it was stored; else the exception that says why it was not."""
+        if outcome.clock is not None:
+            self._clock.read(outcome.clock)
+        match outcome.name:
+            case "conflict":
+                raise RecordConflictError
+            case "key-reused":
+                raise key_reused()
+            case "out-of-time":
+                raise OutOfTime(outcome.clock or self._clock.now())
+            case "repeated":
+                raise AlreadyRecorded(outcome.position or 0)
+            case "stored":
+                return outcome.position or 0
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        parameters = {"stream": str(originator_id), "after": gt or 0, "until": lte or LARGEST_INTEGER}
+        rows = self._rows("select_stream", parameters)
+        events = [StoredEvent(stream, version, event, entry) for _, stream, version, event, entry in rows]
+        return (events[::-1] if desc else events)[:limit]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> Sequence[Notification]:
+        after = (start or 0) - (1 if inclusive_of_start else 0)
+        return [
+            Notification(stream, version, event, entry, id=position)
+            for position, stream, version, event, entry in self.page(after, stop, topics or None, limit)
+        ]
+
+    def max_notification_id(self) -> int | None:
+        return self.head() or None
+
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
+        return LogSubscription(self, gt, topics)
+
+    def head(self) -> int:
+        """The highest position; whoever has read up to it has read all up to it."""
+        return int(self._rows("select_head", {})[0][0])
+
+    def page(
+        self, after: int, until: int | None = None, events: Sequence[str] | None = None, limit: int = PAGE
+    ) -> list[tuple[int, str, int, str, bytes]]:
+        """The next entries after a position: (position, stream, version, event, stored bytes)."""
+        topics = list(events) if events is not None else None
+        return self._rows(
+            "select_log", {"after": after, "until": until or LARGEST_INTEGER, "events": topics, "limit": limit}
+        )
+
+    def pages(
+        self, after: int = 0, until: int | None = None, events: Sequence[str] | None = None
+    ) -> Iterator[tuple[int, str, int, str, bytes]]:
+        """The log from `after` on, up to `until`, else to where it ends now; one page in memory."""
+        stop = until if until is not None else self.head()
+        while rows := self.page(after, stop, events):
+            yield from rows
+            after = rows[-1][0]
+
+    def streams(self, streams: Sequence[str], until: int | None = None) -> list[tuple[int, str, int, str, bytes]]:
+        """All entries of many streams up to a position, each stream whole and in order."""
+        return self._rows("select_streams", {"streams": list(streams), "until": until or LARGEST_INTEGER})
+
+    def known_keys(self, keys: Sequence[Key]) -> dict[bytes, tuple[bytes, int | None]]:
+        """What is stored of `keys`: key → (request, position)."""
+        rows = self._rows("select_keys", {"keys": [key.key for key in keys]})
+        return {bytes(key): (bytes(request), position) for key, request, position in rows}
+
+    def _rows(self, name: str, parameters: dict[str, Any]) -> list[Any]:
+        with unavailable_as_error(self._name), self._pool.connection() as connection:
+            rows: list[Any] = connection.cursor(binary=True).execute(statement(name), parameters).fetchall()
+        return rows
+
+
+class LogSubscription(Subscription[LogRecorder]):
+    """Follows the log by position: nothing is missed, for positions have no gaps, and nobody is notified."""
+
+    def __init__(self, recorder: LogRecorder, gt: int | None, topics: Sequence[str]) -> None:
+        super().__init__(recorder, gt, topics)
+        self._page: list[Notification] = []
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        super().stop()
+        self._stopped.set()
+
+    def __next__(self) -> Notification:
+        while not self._page:
+            if self._stopped.is_set():
+                raise StopIteration
+            found = self._recorder.select_notifications(
+                self._last_notification_id, PAGE, topics=self._topics, inclusive_of_start=False
+            )
+            self._page = list(found)[::-1]
+            if not self._page:
+                self._stopped.wait(FOLLOW_SECONDS)
+        following = self._page.pop()
+        self._last_notification_id = following.id
+        return following

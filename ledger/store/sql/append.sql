@@ -1,0 +1,6 @@
+-- Stores the appends of one batch, or says of each why not (migrations, 0001).
+SELECT append, outcome, stored_at, clock
+FROM ledger.append(
+    %(appends)b::integer[], %(entries)b::bytea[],
+    %(key_appends)b::integer[], %(keys)b::bytea[], %(requests)b::bytea[], %(fences)b::boolean[]
+)
