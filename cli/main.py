@@ -82,10 +82,9 @@ def run(arguments: list[str]) -> int:
     except click.ClickException as error:
         _say(error.format_message())
         return WRONG_USAGE
-    except click.exceptions.Abort:
-        return _say("interrupted; run the same command again to go on") or INTERRUPTED
-    except KeyboardInterrupt:
-        return _say("interrupted; run the same command again to go on") or INTERRUPTED
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _say("interrupted; run the same command again to go on")
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read us stopped; the interpreter must not complain about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,7 +12,7 @@ from ledger.domain.times import parse_given_time
 from ledger.errors import InvalidInput
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[datetime]):
     """A time with an offset, to the microsecond."""
 
     name = "time"
@@ -24,7 +24,7 @@ class Moment(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-class Name(click.ParamType):
+class Name(click.ParamType[str]):
     """A run id, a purpose, a kind or a version of terms (FORMATS.md section 1)."""
 
     name = "name"

@@ -95,9 +95,7 @@ def accepted(
     )
 
 
-def toggled(
-    to: Toggle, *, purpose: str = TRAINING, cause: Cause = "person", plan: str | None = None
-) -> ToggleChanged:
+def toggled(to: Toggle, *, purpose: str = TRAINING, cause: Cause = "person", plan: str | None = None) -> ToggleChanged:
     return ToggleChanged(
         purpose=purpose,
         to=to,
@@ -150,8 +148,7 @@ Given = tuple[Event, str] | tuple[Event, str, str]
 def stream(*events: Given) -> list[Entry]:
     """A subject's stream: each event with when it occurred, and when it was recorded where that is another time."""
     return [
-        entry(event, version, at(times[0]), at(times[-1]))
-        for version, (event, *times) in enumerate(events, start=1)
+        entry(event, version, at(times[0]), at(times[-1])) for version, (event, *times) in enumerate(events, start=1)
     ]
 
 

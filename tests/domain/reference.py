@@ -56,9 +56,7 @@ class Said:
         """No grant by one of the two last rules: its own terms were not shown, or an untouched On is refused."""
         if not self.at_accept:
             return False
-        untouched_refused = (
-            not self.operated and self.terms is not None and self.terms.untouched_default == "refused"
-        )
+        untouched_refused = not self.operated and self.terms is not None and self.terms.untouched_default == "refused"
         return not self.shown_before or untouched_refused
 
 
@@ -78,8 +76,7 @@ def decisions(entries: Sequence[Entry], published: Mapping[str, Terms], purpose:
                         at_accept=True,
                         by_person=True,
                         shown_before=any(
-                            isinstance(other.data, TermsShown) and other.data.terms == version
-                            for other in earlier
+                            isinstance(other.data, TermsShown) and other.data.terms == version for other in earlier
                         ),
                         terms=published[version],
                     )
@@ -108,19 +105,13 @@ def beats(grant: Said, withdrawal: Said) -> bool:
     recorded_after = grant.recorded > withdrawal.recorded or (
         grant.recorded == withdrawal.recorded and grant.version > withdrawal.version
     )
-    return (
-        grant.occurred > withdrawal.occurred
-        and recorded_after
-        and (grant.operated or not withdrawal.operated)
-    )
+    return grant.occurred > withdrawal.occurred and recorded_after and (grant.operated or not withdrawal.operated)
 
 
 def covers(grant: Said, withdrawals: Sequence[Said], c: datetime, until: datetime) -> bool:
     if grant.grant_start > c:
         return False
-    return not any(
-        withdrawal.withdrawal_start <= until and not beats(grant, withdrawal) for withdrawal in withdrawals
-    )
+    return not any(withdrawal.withdrawal_start <= until and not beats(grant, withdrawal) for withdrawal in withdrawals)
 
 
 def judge(
@@ -211,11 +202,7 @@ def _plan_of(entries: Sequence[Entry], item: Item) -> str | None:
     plan, at = None, None
     for entry in entries:
         carried = entry.data.plan if isinstance(entry.data, TermsShown | Accepted | ToggleChanged) else None
-        if (
-            isinstance(carried, str)
-            and entry.recorded <= item.collected
-            and (at is None or entry.recorded >= at)
-        ):
+        if isinstance(carried, str) and entry.recorded <= item.collected and (at is None or entry.recorded >= at):
             plan, at = carried, entry.recorded
     return plan
 
@@ -230,13 +217,11 @@ def _keep_until(
     if basis is None or basis.terms is None:
         accepted = [entry.data.terms for entry in entries if isinstance(entry.data, Accepted)]
         shown = [entry.data.terms for entry in entries if isinstance(entry.data, TermsShown)]
-        last = (accepted or shown or [None])[-1]
-        return None if last is None else add(c, published[last].retention.when_off)
+        versions = accepted or shown
+        return add(c, published[versions[-1]].retention.when_off) if versions else None
     until = add(c, basis.terms.retention.when_on)
     if basis.terms.withdrawal == "future-runs":
-        after = [
-            one.withdrawal_start for one in withdrawals if one.withdrawal_start > c and not beats(basis, one)
-        ]
+        after = [one.withdrawal_start for one in withdrawals if one.withdrawal_start > c and not beats(basis, one)]
         if after:
             until = min(until, add(min(after), basis.terms.retention.when_off))
     return until

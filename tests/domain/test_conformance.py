@@ -28,8 +28,7 @@ CASES = [
     "run started after the withdrawal, item before",
     "shown and not decided before and after the deadline",
     "deadline moved by an amendment",
-    "Accept untouched, under both settings of `untouched_default`, alone and followed by an operated On, "
-    "and by an Off",
+    "Accept untouched, under both settings of `untouched_default`, alone and followed by an operated On, and by an Off",
     "Accept with Off",
     "Accept before the terms' effective date (starts at once)",
     "Accept without a notice, with another version's",
@@ -107,9 +106,7 @@ def _event(row: dict[str, Any], published: dict[str, Terms]) -> Event:
         case "terms-shown":
             return given.shown(terms, plan=plan or "pro")
         case "accepted":
-            return given.accepted(
-                terms, touched=row.get("touched", ()), plan=plan or "pro", toggles=row.get("toggles")
-            )
+            return given.accepted(terms, touched=row.get("touched", ()), plan=plan or "pro", toggles=row.get("toggles"))
         case "toggle-changed":
             return given.toggled(
                 row["to"],
@@ -130,20 +127,8 @@ def _event(row: dict[str, Any], published: dict[str, Terms]) -> Event:
             return given.ERASED
 
 
-ITEMS = [
-    Question(case, asked, rule)
-    for case in TABLE
-    for asked in case["judge"]
-    if "item" in asked
-    for rule in RULES
-]
-USES = [
-    Question(case, asked, rule)
-    for case in TABLE
-    for asked in case["judge"]
-    if "use" in asked
-    for rule in RULES
-]
+ITEMS = [Question(case, asked, rule) for case in TABLE for asked in case["judge"] if "item" in asked for rule in RULES]
+USES = [Question(case, asked, rule) for case in TABLE for asked in case["judge"] if "use" in asked for rule in RULES]
 
 
 def _matches(expected: str, found: Verdict | reference.Answer) -> bool:

@@ -419,7 +419,7 @@ def test_data_of_another_version_is_refused(directory: Path) -> None:
     with embedded.start(directory):
         pass
     (directory / "postgres" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(Unavailable, match=r"data of PostgreSQL 18, but holds data of version '16'"):
+    with pytest.raises(Unavailable, match=r"data of PostgreSQL 18, but is data of version '16'"):
         embedded.start(directory)
 
 
