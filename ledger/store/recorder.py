@@ -15,6 +15,7 @@ from eventsourcing.persistence import (
     StoredEvent,
     Subscription,
 )
+from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from ledger.domain.names import LARGEST_INTEGER
@@ -167,6 +168,29 @@ class LogRecorder(ApplicationRecorder):
     def streams(self, streams: Sequence[str], until: int | None = None) -> list[tuple[int, str, int, str, bytes]]:
         """All entries of many streams up to a position, each stream whole and in order."""
         return self._rows("select_streams", {"streams": list(streams), "until": until or LARGEST_INTEGER})
+
+    def by_stream(self, until: int) -> Iterator[tuple[int, str, int, str, bytes]]:
+        """The log up to a position, stream by stream in the order of their keys; one page in memory."""
+        stream, version = "", 0
+        while rows := self._rows(
+            "select_by_stream", {"stream": stream, "version": version, "until": until, "limit": PAGE}
+        ):
+            yield from rows
+            _, stream, version, *_ = rows[-1]
+
+    def copy_streams(self, streams: Sequence[str], until: int) -> Iterator[bytes]:
+        """Streams up to a position as CSV, for a bulk engine; nothing of it is held here."""
+        query = sql.SQL(statement("copy_streams")).format(streams=list(streams), until=until)
+        with unavailable_as_error(self._name), self._pool.connection() as connection:
+            with connection.cursor().copy(query) as copy:
+                for chunk in copy:
+                    yield bytes(chunk)
+
+    def uses_of_run(self, run: str, after: int) -> Iterator[tuple[int, str, int, str, bytes]]:
+        """Every use of a run that started at position `after`, as `page` gives them."""
+        while rows := self._rows("select_uses_of_run", {"run": run, "after": after, "limit": PAGE}):
+            yield from rows
+            after = rows[-1][0]
 
     def known_keys(self, keys: Sequence[Key]) -> dict[bytes, tuple[bytes, int | None]]:
         """What is stored of `keys`: key → (request, position)."""

@@ -1,0 +1,118 @@
+"""Step 5 of the gate: the files, written from the log alone, whole, by rename, `run.json` last."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ledger.application import ConsentLedger
+from ledger.domain.entry import Entry, decode_entry
+from ledger.domain.events import DataUsedForTraining
+from ledger.gate.cutoff import micros_of
+from ledger.gate.duckdb_engine import Engine
+from ledger.gate.record_uses import RunOf, is_use_of, judge_again
+from ledger.store.statements import statement
+
+PERMITTED, REFUSED, RUN = "permitted.parquet", "refused.parquet", "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How the items came out."""
+
+    items: int
+    permitted: int
+    by_reason: dict[str, int]
+
+    @property
+    def refused(self) -> int:
+        return self.items - self.permitted
+
+
+def load_uses(engine: Engine, ledger: ConsentLedger, run: str, started_position: int) -> set[str]:
+    """The run's uses in the log, into the engine's `use`; the streams that have one."""
+    streams: set[str] = set()
+    engine.connection.execute("DELETE FROM use")
+
+    def rows() -> Iterator[list[Any]]:
+        for _, stream, version, _, stored in ledger.recorder.uses_of_run(run, started_position):
+            entry = decode_entry(bytes(stored))
+            if is_use_of(entry, run):
+                streams.add(stream)
+                yield [stream, version, entry.data.basis, sum(entry.data.items.values())]
+
+    engine.insert("use", rows())
+    return streams
+
+
+def answer(engine: Engine, ledger: ConsentLedger, run: RunOf) -> Counts:
+    """The final verdict on every item, into the engine's `answer`: the one at the cutoff, as the uses bear it out."""
+    moved = engine.stream(_query("moved"))
+    catalogue = ledger.catalogue()
+
+    def rows() -> Iterator[list[Any]]:
+        for stream, cutoff_version, first_use in moved:
+            entries = [entry for _, entry in ledger.entries_of(stream) if entry.version < first_use]
+            if _all_uses(entries, cutoff_version):
+                continue
+            for one, verdict in judge_again(catalogue, engine, run, stream, entries):
+                kept = micros_of(verdict.keep_until) if verdict.keep_until else None
+                yield [one.row, verdict.basis, verdict.quality, verdict.terms, kept, verdict.reason]
+
+    engine.insert("judged_again", rows())
+    engine.script("final")
+    return count(engine, "answer")
+
+
+def _all_uses(entries: Sequence[Entry], cutoff_version: int) -> bool:
+    return all(isinstance(entry.data, DataUsedForTraining) for entry in entries if entry.version > cutoff_version)
+
+
+def count(engine: Engine, table: str) -> Counts:
+    """The items of `verdict` or `answer`, by reason."""
+    rows = engine.connection.execute(f"SELECT reason, count(*) FROM {table} GROUP BY reason").fetchall()  # noqa: S608
+    by_reason = dict(sorted(((str(reason), int(number)) for reason, number in rows), key=lambda pair: (-pair[1], pair)))
+    return Counts(sum(by_reason.values()), by_reason.get("granted", 0), by_reason)
+
+
+def write(engine: Engine, folder: Path, work: Path, summary: dict[str, Any]) -> None:
+    """The three files; whoever finds `run.json` finds the others whole."""
+    columns = [row[0] for row in engine.connection.execute("DESCRIBE source").fetchall() if row[0] != "row"]
+    # The kind that was decided on: from this file alone every manifest is recomputed.
+    kept = ", ".join(f's."{name}"' for name in columns if name != "kind")
+    for name, query in (
+        (PERMITTED, _query("permitted").format(columns=kept)),
+        (REFUSED, _query("refused").format(columns=kept)),
+    ):
+        engine.write_parquet(query, work / name)
+    (work / RUN).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name in (PERMITTED, REFUSED, RUN):
+        _sync(work / name)
+        (work / name).rename(folder / name)
+    _sync(folder)
+
+
+def run_in(folder: Path) -> str | None:
+    """The run whose files lie in `folder`, if any do."""
+    try:
+        return str(json.loads((folder / RUN).read_text(encoding="utf-8"))["run"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"an unreadable {RUN}"
+
+
+def _query(name: str) -> str:
+    return statement(name, "ledger.gate.sql")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,64 @@
+-- The verdict on every item as of the cutoff: the table of the design's section 4, first match wins.
+CREATE TABLE verdict AS
+WITH met AS (
+    SELECT item."row", item.item, item.collected, item.kind, item.exclude, item.unreadable, item.ambiguous,
+           record.stream, subject.erased AS identity_erased, record.erased, record.decided, record.shown_terms,
+           record.deadline, span.basis, span.quality, span.terms, span.ends, span.uncovered, span.denied,
+           coalesce(item.plan, span.plan) AS plan,
+           terms.future_runs, run.started, run.judged,
+           CASE
+               WHEN item.unreadable IS NOT NULL OR record.stream IS NULL OR record.erased IS NOT NULL THEN NULL
+               WHEN span.basis IS NULL THEN add_duration(item.collected, record.off_months, record.off_days)
+               WHEN terms.future_runs AND span.ends IS NOT NULL THEN least(
+                   add_duration(item.collected, terms.on_months, terms.on_days),
+                   add_duration(span.ends, terms.off_months, terms.off_days)
+               )
+               ELSE add_duration(item.collected, terms.on_months, terms.on_days)
+           END AS keep_until
+    FROM item
+    CROSS JOIN run
+    LEFT JOIN subject ON subject.subject = item.subject
+    LEFT JOIN record ON record.stream = subject.stream
+    LEFT JOIN span ON span.stream = record.stream AND span.begins <= item.collected AND item.collected < span.until
+    LEFT JOIN terms ON terms.version = span.terms
+)
+SELECT met."row", met.item, met.collected, met.kind, met.stream,
+       CASE
+           WHEN unreadable IS NOT NULL THEN 'item-unreadable'
+           WHEN ambiguous THEN 'item-ambiguous'
+           -- Only an identity that was erased has this time; what came before it is gone for good.
+           WHEN collected <= identity_erased THEN 'erased'
+           WHEN stream IS NULL THEN 'unknown-subject'
+           WHEN erased IS NOT NULL THEN 'erased'
+           WHEN exclude IS NOT NULL THEN 'item-excluded'
+           WHEN collected > judged + 5000000 THEN 'collected-in-future'
+           WHEN NOT decided AND shown_terms IS NULL THEN 'no-terms-shown'
+           WHEN NOT decided THEN 'no-decision'
+           WHEN uncovered IS NOT NULL THEN uncovered
+           WHEN terms_plan.plan IS NULL THEN 'plan-not-covered'
+           WHEN terms_kind.kind IS NULL THEN 'kind-not-covered'
+           WHEN future_runs AND ends <= greatest(collected, started) THEN 'withdrawn-before-run'
+           WHEN keep_until < started THEN 'retention-expired'
+           ELSE 'granted'
+       END AS reason,
+       CASE reason
+           WHEN 'item-unreadable' THEN unreadable
+           WHEN 'item-ambiguous' THEN 'the same name stands for another subject, time or kind'
+           WHEN 'erased' THEN 'erased ' || time_text(coalesce(erased, identity_erased))
+           WHEN 'item-excluded' THEN exclude
+           WHEN 'collected-in-future' THEN 'judged ' || time_text(judged)
+           WHEN 'no-decision' THEN 'shown ' || shown_terms || ', judged '
+               || CASE WHEN judged >= deadline THEN 'after' ELSE 'before' END
+               || ' the deadline of ' || strftime(make_timestamp(deadline), '%Y-%m-%d')
+           WHEN 'default-not-accepted' THEN denied
+           WHEN 'plan-not-covered' THEN met.plan
+           WHEN 'kind-not-covered' THEN met.kind
+       END AS detail,
+       CASE WHEN reason NOT IN ('item-unreadable', 'item-ambiguous', 'unknown-subject', 'erased') THEN keep_until END
+           AS keep_until,
+       CASE WHEN reason NOT IN ('item-unreadable', 'item-ambiguous', 'unknown-subject', 'erased') THEN basis END
+           AS basis,
+       quality, met.terms
+FROM met
+LEFT JOIN terms_plan ON terms_plan.version = met.terms AND terms_plan.plan = met.plan
+LEFT JOIN terms_kind ON terms_kind.version = met.terms AND terms_kind.kind = met.kind;
