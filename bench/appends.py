@@ -108,7 +108,11 @@ def shown(ledger: ConsentLedger, terms: Terms) -> Append:
     new = happening_now(event, None, ledger.clock.now() - timedelta(milliseconds=1))
     stream = os.urandom(32).hex()
     entry = make_entry(
-        event, stream=stream, version=1, occurred_at=new.occurred_at, recorded_at=new.recorded_at,
+        event,
+        stream=stream,
+        version=1,
+        occurred_at=new.occurred_at,
+        recorded_at=new.recorded_at,
         nonce=os.urandom(16).hex(),
     )
     return Append(stream, 1, [encode_entry(entry)])
@@ -116,8 +120,14 @@ def shown(ledger: ConsentLedger, terms: Terms) -> Append:
 
 def pgbench(server: embedded.EmbeddedServer, script: Path, clients: int, seconds: float) -> float:
     command = [
-        str(server.bin_path / "pgbench"), "--no-vacuum", "--protocol=prepared", f"--client={clients}",
-        f"--jobs={min(clients, os.cpu_count() or 1)}", f"--time={max(1, round(seconds))}", f"--file={script}", server.dsn,
+        str(server.bin_path / "pgbench"),
+        "--no-vacuum",
+        "--protocol=prepared",
+        f"--client={clients}",
+        f"--jobs={min(clients, os.cpu_count() or 1)}",
+        f"--time={max(1, round(seconds))}",
+        f"--file={script}",
+        server.dsn,
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.search(r"tps = ([0-9.]+)", done.stdout)

@@ -12,6 +12,8 @@ from cli.session import Session
 from ledger.errors import ConsentLedgerError, InvalidInput, Refused
 
 DONE, NO, WRONG_USAGE, UNUSABLE = 0, 1, 2, 3
+#: What a terminal would obey.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 #: What shells say of a command that SIGINT or SIGPIPE ended.
 INTERRUPTED, PIPE_CLOSED = 130, 141
 
@@ -114,7 +116,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"consent: {sentence}", err=True)
+    """On one line, whatever was given: click lists choices on several, and a file's name may hold anything."""
+    click.echo(f"consent: {' '.join(sentence.split()).translate(_CONTROLS)}", err=True)
 
 
 if __name__ == "__main__":

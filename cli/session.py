@@ -77,7 +77,8 @@ class Session:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        # Left to itself, the bar takes over standard output too, and results would go where the bar is.
+        with Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
             yield Progress(bar, bar.add_task(what, total=total))
 
 

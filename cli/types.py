@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ledger.domain.names import is_name
+from ledger.domain.names import is_free, is_name
 from ledger.domain.times import parse_given_time
 from ledger.errors import InvalidInput
 
@@ -35,5 +35,17 @@ class Name(click.ParamType[str]):
         return str(value)
 
 
+class Free(click.ParamType[str]):
+    """A free string of an event: a surface, a plan, a locale, a reason (FORMATS.md section 1)."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not is_free(value):
+            self.fail(f"expected 1 to 256 characters without control characters, found {value[:40]!r}", param, ctx)
+        return str(value)
+
+
 MOMENT = Moment()
 NAME = Name()
+FREE = Free()

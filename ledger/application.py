@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,7 +31,8 @@ from ledger.store.clock import LedgerClock
 from ledger.store.codec import EntryMapper
 from ledger.store.database import connect, open_pool
 from ledger.store.erasure import append_and_forget
-from ledger.store.identities import Identities, Subject, new_evidence
+from ledger.store.evidence import Evidence, new_evidence
+from ledger.store.identities import Identities, Subject
 from ledger.store.keys import Key, fence_of, keys_of
 from ledger.store.recorder import AlreadyRecorded, LogRecorder, OutOfTime, key_reused
 from ledger.store.secret import read_secret
@@ -157,10 +158,10 @@ class ConsentLedger(Application[str]):
     def record(self, named: str, request: Request, key: str | None = None, evidence: bytes | None = None) -> Recorded:
         """Records one event about the person of this name; with the same `key` again, it is the same event."""
         subject = self.identities.find([named])[named]
-        digest = salt = None
-        if evidence is not None:
-            salt, digest = new_evidence(evidence)
-            request = replace(request, evidence=digest.hex())
+        check_return(subject, request, self._recorded(request))
+        proof = [] if evidence is None else [new_evidence(evidence)]
+        if proof:
+            request = replace(request, evidence=proof[0].digest.hex())
         if subject.stream is None:
             if key is not None:
                 self.recorded_before([fence_of(b"", key, self.secret)])
@@ -169,8 +170,6 @@ class ConsentLedger(Application[str]):
         keys = self.keys(subject, request, key)
         if (known := self.recorded_before(keys)) is not None:
             return Recorded(known, stream, repeated=True)
-        if salt is not None and digest is not None and evidence is not None:
-            self.identities.keep_evidence(stream, salt, digest, evidence)
 
         def decide_again(now: datetime) -> list[Entry]:
             record = self.record_of(stream)
@@ -179,7 +178,7 @@ class ConsentLedger(Application[str]):
             return self.to_entries(stream, record.version, self.decide(record, request, now))
 
         try:
-            return Recorded(self.append(decide_again, keys) or 0, stream)
+            return Recorded(self.append(decide_again, keys, proof) or 0, stream)
         except AlreadyRecorded as before:
             return Recorded(before.position, stream, repeated=True)
 
@@ -206,27 +205,21 @@ class ConsentLedger(Application[str]):
 
     def recorded_before(self, keys: Sequence[Key]) -> int | None:
         """The position of the request that these keys stand for; `KeyReused` where they stand for another."""
-        known = self.recorder.known_keys(keys) if keys else {}
-        position: int | None = None
-        for key in keys:
-            request, found = known.get(key.key, (key.request, None))
-            if request != key.request:
-                raise key_reused()
-            position = position if found is None else found
-        return position
+        return position_before(keys, self.recorder.known_keys(keys) if keys else {})
 
     def _new_subject(self, subject: Subject, request: Request) -> Subject:
         """A subject for an identity that has none; nobody who was erased comes back but by a new showing."""
         identity = subject.identity
         assert identity is not None  # noqa: S101 - an id and a stream key name their stream themselves
-        now = self.clock.now()
-        recorded = request.recorded or request.occurred if request.source else now
-        check_return(subject, request, recorded or now)
-        self.decide(Record(stream="", catalogue=self._catalogue), request, now)
-        linked = self.identities.link([(identity, recorded or now)])
+        self.decide(Record(stream="", catalogue=self._catalogue), request, self.clock.now())
+        linked = self.identities.link([(identity, self._recorded(request))])
         if identity not in linked:
             raise AlreadyErased("expected a person who is not erased, found one erased just now")
         return self.identities.find([subject.named])[subject.named]
+
+    def _recorded(self, request: Request) -> datetime:
+        """When the system of record took the request down: now, or for an import when its source says."""
+        return (request.recorded or request.occurred if request.source else None) or self.clock.now()
 
     def start_run(self, run: str, start: RunStarted) -> Entry:
         """Starts a run, or finds it started just so; its `run-started` entry."""
@@ -258,7 +251,8 @@ class ConsentLedger(Application[str]):
         stream = cast(str, subject.stream)
         request = Request(SubjectErased(reason=reason))
         with connect(self.url, self.place.name, "consent_service") as connection:
-            now = self.clock.now()
+            # Asked anew: whatever was recorded by now, anywhere, is to count as recorded before.
+            now = self._ask_clock()
             for _ in range(MOST_ATTEMPTS):
                 record = self.record_of(stream)
                 if record.version == 0 and subject.identity is None:
@@ -276,7 +270,12 @@ class ConsentLedger(Application[str]):
 
     # Appending.
 
-    def append(self, decide_again: Callable[[datetime], list[Entry]], keys: Sequence[Key] = ()) -> int | None:
+    def append(
+        self,
+        decide_again: Callable[[datetime], list[Entry]],
+        keys: Sequence[Key] = (),
+        evidence: Sequence[Evidence] = (),
+    ) -> int | None:
         """Appends what `decide_again(now)` says, asking it anew after each conflict; None where it says nothing."""
         now = self.clock.now()
         for _ in range(MOST_ATTEMPTS):
@@ -284,7 +283,8 @@ class ConsentLedger(Application[str]):
             if not entries:
                 return None
             try:
-                recordings = self.events.put(cast(Sequence[DomainEventProtocol[str]], entries), keys=keys)
+                events = cast(Sequence[DomainEventProtocol[str]], entries)
+                recordings = self.events.put(events, keys=keys, evidence=evidence)
                 return recordings[0].notification.id
             except RecordConflictError:
                 now = self.clock.now()
@@ -333,11 +333,23 @@ class _Infrastructure(InfrastructureFactory):
         raise NotImplementedError("projections keep their positions themselves")
 
 
+def position_before(keys: Iterable[Key], known: Mapping[bytes, tuple[bytes, int | None]]) -> int | None:
+    """Where the request that `keys` stand for was recorded, as far as `known` says; `KeyReused` if another was."""
+    position: int | None = None
+    for key in keys:
+        request, found = known.get(key.key, (key.request, None))
+        if request != key.request:
+            raise key_reused()
+        position = position if found is None else found
+    return position
+
+
 def check_return(subject: Subject, request: Request, recorded: datetime) -> None:
     """Refuses what was recorded before an erasure; after it, only a new showing makes a new subject."""
     if subject.erased is None:
         return
-    if recorded <= subject.erased or not isinstance(request.event, TermsShown):
+    is_back = subject.stream is not None
+    if recorded <= subject.erased or not (is_back or isinstance(request.event, TermsShown)):
         raise AlreadyErased(
             f"expected a person who is not erased, found one erased {format_time(subject.erased)}; "
             "only a showing of terms recorded later begins anew"

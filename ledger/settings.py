@@ -26,7 +26,8 @@ class Place:
         if self.url is None:
             return str(self.directory)
         scheme, _, rest = self.url.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
+        # The parameters after the `?` may hold a password too.
+        return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
 
 
 def place_of(ledger: str | None, environment: Mapping[str, str] = os.environ) -> Place:

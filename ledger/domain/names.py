@@ -38,12 +38,18 @@ RUN_PREFIX = "run/"
 SUBJECT_ID_BYTES = 16
 
 _NAME = re.compile(NAME_PATTERN)
+_FREE = re.compile(FREE_PATTERN)
 _SUBJECT_STREAM = re.compile(HEX64_PATTERN)
 
 
 def is_name(text: str) -> bool:
     """Whether `text` may be a run id, a purpose id, a kind or a version of terms."""
     return _NAME.match(text) is not None
+
+
+def is_free(text: str) -> bool:
+    """Whether `text` may be a free string of an event, such as a plan or a reason."""
+    return _FREE.match(text) is not None and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def is_subject_stream(stream: str) -> bool:

@@ -55,7 +55,7 @@ def decide(record: Record, request: Request, now: datetime) -> list[NewEvent]:
             "nothing more is recorded about them"
         )
     event = _checked(record, request.event)
-    return [_stamped(event, request, record.recorded, now)]
+    return [stamped(event, request, record.recorded, now)]
 
 
 def happening_now(event: Event, last: datetime | None, now: datetime) -> NewEvent:
@@ -64,7 +64,7 @@ def happening_now(event: Event, last: datetime | None, now: datetime) -> NewEven
     return NewEvent(event=event, occurred_at=recorded_at, recorded_at=recorded_at)
 
 
-def _stamped(event: Event, request: Request, last: datetime | None, now: datetime) -> NewEvent:
+def stamped(event: Event, request: Request, last: datetime | None, now: datetime) -> NewEvent:
     """`event` with its times: the ledger's for what happens now, the source's for an import; never before `last`."""
     recorded = _not_before(now, last)
     imported: Imported | UnsetType = UNSET
@@ -89,7 +89,8 @@ def _import_times(request: Request, source: str, last: datetime | None, now: dat
         )
     recorded = _not_before(own, last)
     moved = format_time(own) if recorded != own else UNSET
-    return recorded, Imported(at=format_time(now), source=source, recorded_at=moved)
+    # The ledger's clock was there once, if it stands at an earlier time now: the stream says so.
+    return recorded, Imported(at=format_time(max(now, recorded)), source=source, recorded_at=moved)
 
 
 def _not_before(moment: datetime, last: datetime | None) -> datetime:

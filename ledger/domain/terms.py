@@ -69,9 +69,14 @@ class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ]:
             if len(set(names)) != len(names):
                 raise ValueError(f"expected {what} without repeats, found {names}")
-        for day in (self.announced, self.effective, self.decide_by):
-            if start_of_day(day).year < 1970:
-                raise ValueError(f"expected a day since 1970, found {day}")
+        for field in ("announced", "effective", "decide_by"):
+            day = getattr(self, field)
+            try:
+                since_1970 = start_of_day(day).year >= 1970
+            except ValueError:
+                since_1970 = False
+            if not since_1970:
+                raise ValueError(f"expected a day of the calendar since 1970 as `{field}`, found {day!r}")
 
     def purpose(self, purpose_id: str) -> Purpose | None:
         return next((purpose for purpose in self.purposes if purpose.id == purpose_id), None)

@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 
 from ledger.application import ConsentLedger
+from ledger.domain.entry import decode_entry
+from ledger.domain.names import TERMS_STREAM
 from ledger.domain.terms import Catalogue
 from ledger.domain.times import DURATION_PATTERN
 from ledger.errors import InvalidInput
 from ledger.gate.duckdb_engine import Engine
-from ledger.store.identities import Subject, parse_subject
 
 #: People asked for at once: a page of the log for each few, and a list that PostgreSQL still plans well.
 PEOPLE = 5_000
@@ -44,42 +44,36 @@ def load_rules(engine: Engine, catalogue: Catalogue, purpose: str) -> None:
     )
 
 
-def load_people(
-    engine: Engine, ledger: ConsentLedger, cutoff: int, folder: Path, advance: Callable[[int], None]
-) -> None:
-    """The subjects that the items name, and their entries up to the cutoff."""
-    streams: set[str] = set()
-    names = engine.stream("SELECT DISTINCT subject FROM given WHERE subject IS NOT NULL ORDER BY subject")
-    entries = folder / "entries.csv"
+def catalogue_at(ledger: ConsentLedger, cutoff: int) -> Catalogue:
+    """The terms published by the cutoff: what comes later changes no answer of the run."""
+    rows = ledger.recorder.streams([TERMS_STREAM], cutoff)
+    return Catalogue(decode_entry(bytes(stored)).data for *_, stored in rows)
 
-    def subjects() -> Iterator[list[object]]:
-        with entries.open("wb") as file:
-            for batch in batches((str(name) for (name,) in names), PEOPLE):
-                found = _find(ledger, batch)
-                new = sorted({subject.stream for subject in found if subject.stream} - streams)
-                streams.update(new)
-                for chunk in ledger.recorder.copy_streams(new, cutoff):
-                    file.write(chunk)
-                for subject in found:
-                    erased = micros_of(subject.erased) if subject.erased else None
-                    yield [subject.named, subject.stream, erased]
-                advance(len(batch))
 
-    engine.insert("subject", subjects())
+def load_people(engine: Engine, ledger: ConsentLedger, cutoff: int, advance: Callable[[int], None]) -> None:
+    """The subjects that the items name, and their entries up to the cutoff; one batch in memory."""
+    engine.insert("subject", _subjects(engine, ledger, advance))
+    streams = _texts(engine, "SELECT DISTINCT stream FROM subject WHERE stream IS NOT NULL ORDER BY stream")
+    entries = engine.folder / "entries.csv"
+    with entries.open("wb") as file:
+        for batch in batches(streams, PEOPLE):
+            for chunk in ledger.recorder.copy_streams(batch, cutoff):
+                file.write(chunk)
     if entries.stat().st_size:
         engine.copy_in("entry", entries)
     entries.unlink()
 
 
-def _find(ledger: ConsentLedger, names: list[str]) -> list[Subject]:
-    """The subjects of names; one that cannot be a name is nobody's."""
-    readable, unreadable = [], []
-    for name in names:
-        try:
-            readable.append(parse_subject(name).named)
-        except InvalidInput:
-            unreadable.append(Subject(name))
-    return [*ledger.identities.find(readable).values(), *unreadable]
+def _subjects(engine: Engine, ledger: ConsentLedger, advance: Callable[[int], None]) -> Iterator[list[object]]:
+    names = _texts(engine, "SELECT DISTINCT subject FROM item WHERE unreadable IS NULL ORDER BY subject")
+    for batch in batches(names, PEOPLE):
+        for subject in ledger.identities.find(batch).values():
+            yield [subject.named, subject.stream, micros_of(subject.erased) if subject.erased else None]
+        advance(len(batch))
+
+
+def _texts(engine: Engine, query: str) -> Iterator[str]:
+    return (str(text) for (text,) in engine.stream(query))
 
 
 def batches(names: Iterable[str], size: int) -> Iterator[list[str]]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ledger.application import ConsentLedger
 from ledger.domain.entry import Entry, decode_entry
-from ledger.domain.events import DataUsedForTraining
+from ledger.gate.again import RunOf, entries_of, judge_again, only_uses
 from ledger.gate.cutoff import micros_of
 from ledger.gate.duckdb_engine import Engine
-from ledger.gate.record_uses import RunOf, is_use_of, judge_again
+from ledger.gate.record_uses import SUBJECTS, is_use_of
 from ledger.store.statements import statement
 
 PERMITTED, REFUSED, RUN = "permitted.parquet", "refused.parquet", "run.json"
@@ -33,43 +34,40 @@ class Counts:
         return self.items - self.permitted
 
 
-def load_uses(engine: Engine, ledger: ConsentLedger, run: str, started_position: int) -> set[str]:
-    """The run's uses in the log, into the engine's `use`; the streams that have one."""
-    streams: set[str] = set()
+def load_uses(engine: Engine, ledger: ConsentLedger, run: str, started_position: int) -> None:
+    """The run's uses in the log, into the engine's `use`."""
     engine.connection.execute("DELETE FROM use")
 
     def rows() -> Iterator[list[Any]]:
         for _, stream, version, _, stored in ledger.recorder.uses_of_run(run, started_position):
             entry = decode_entry(bytes(stored))
             if is_use_of(entry, run):
-                streams.add(stream)
                 yield [stream, version, entry.data.basis, sum(entry.data.items.values())]
 
     engine.insert("use", rows())
-    return streams
 
 
 def answer(engine: Engine, ledger: ConsentLedger, run: RunOf) -> Counts:
     """The final verdict on every item, into the engine's `answer`: the one at the cutoff, as the uses bear it out."""
-    moved = engine.stream(_query("moved"))
-    catalogue = ledger.catalogue()
-
-    def rows() -> Iterator[list[Any]]:
-        for stream, cutoff_version, first_use in moved:
-            entries = [entry for _, entry in ledger.entries_of(stream) if entry.version < first_use]
-            if _all_uses(entries, cutoff_version):
-                continue
-            for one, verdict in judge_again(catalogue, engine, run, stream, entries):
-                kept = micros_of(verdict.keep_until) if verdict.keep_until else None
-                yield [one.row, verdict.basis, verdict.quality, verdict.terms, kept, verdict.reason]
-
-    engine.insert("judged_again", rows())
+    engine.insert("judged_again", _judged_again(engine, ledger, run))
     engine.script("final")
     return count(engine, "answer")
 
 
-def _all_uses(entries: Sequence[Entry], cutoff_version: int) -> bool:
-    return all(isinstance(entry.data, DataUsedForTraining) for entry in entries if entry.version > cutoff_version)
+def _judged_again(engine: Engine, ledger: ConsentLedger, run: RunOf) -> Iterator[list[Any]]:
+    """What the stream said just before the use, of those subjects of whom it said something new since the cutoff."""
+    rows = engine.stream(_query("moved"))
+    while batch := {stream: (version, use) for stream, version, use in islice(rows, SUBJECTS)}:
+        before: dict[str, list[Entry]] = {}
+        for stream, entries in entries_of(ledger, list(batch)).items():
+            version, use = batch[stream]
+            known = [entry for entry in entries if entry.version < use]
+            if not only_uses(known, after=version):
+                before[stream] = known
+        for _, verdicts in judge_again(ledger, engine, run, before) if before else ():
+            for one, verdict in verdicts:
+                kept = micros_of(verdict.keep_until) if verdict.keep_until else None
+                yield [one.row, verdict.basis, verdict.quality, verdict.terms, kept, verdict.reason]
 
 
 def count(engine: Engine, table: str) -> Counts:
@@ -79,11 +77,12 @@ def count(engine: Engine, table: str) -> Counts:
     return Counts(sum(by_reason.values()), by_reason.get("granted", 0), by_reason)
 
 
-def write(engine: Engine, folder: Path, work: Path, summary: dict[str, Any]) -> None:
+def write(engine: Engine, folder: Path, summary: dict[str, Any]) -> None:
     """The three files; whoever finds `run.json` finds the others whole."""
+    work = engine.folder
     columns = [row[0] for row in engine.connection.execute("DESCRIBE source").fetchall() if row[0] != "row"]
     # The kind that was decided on: from this file alone every manifest is recomputed.
-    kept = ", ".join(f's."{name}"' for name in columns if name != "kind")
+    kept = ", ".join("s." + _identifier(name) for name in columns if name != "kind")
     for name, query in (
         (PERMITTED, _query("permitted").format(columns=kept)),
         (REFUSED, _query("refused").format(columns=kept)),
@@ -104,6 +103,10 @@ def run_in(folder: Path) -> str | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         return f"an unreadable {RUN}"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _query(name: str) -> str:

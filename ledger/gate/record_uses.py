@@ -6,21 +6,23 @@ subject is decided again on the fresh stream by the domain's own code, and an it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
+from typing import Any
 
-from ledger.application import ConsentLedger
-from ledger.domain.consent import consent_of, record_of
-from ledger.domain.eligibility import Item, Verdict, judge_with
+from ledger.application import MOST_ATTEMPTS, ConsentLedger
+from ledger.domain.eligibility import Verdict
 from ledger.domain.entry import Entry, encode_entry
 from ledger.domain.events import DataUsedForTraining
 from ledger.domain.recording import happening_now
-from ledger.domain.terms import Catalogue
+from ledger.errors import Unavailable
+from ledger.gate.again import Candidate, RunOf, entries_of, judge_again, only_uses
 from ledger.gate.cutoff import micros_of
 from ledger.gate.duckdb_engine import Engine
-from ledger.gate.manifest import LeafRow, Use, leaf_of, moment_of, uses_of
+from ledger.gate.manifest import Use, leaf_of, moment_of, uses_of
 from ledger.store.statements import statement
 from ledger.store.writer import Append
 
@@ -29,54 +31,45 @@ SUBJECTS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class RunOf:
-    """What a use needs to know of its run."""
+class Waiting:
+    """One subject's uses, waiting to be appended after `version`, the last one, recorded at `last`."""
 
-    run: str
-    purpose: str
-    started: datetime
-    judged: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One permitted item of a subject, by its row."""
-
-    row: int
-    name: str
-    item: Item
+    stream: str
+    version: int
+    last: datetime
+    uses: Sequence[Use]
 
 
-def record_uses(
-    ledger: ConsentLedger, engine: Engine, run: RunOf, done: set[str], advance: Callable[[int], None]
-) -> None:
-    """Appends the uses of all subjects but those in `done`, which have theirs."""
-    ends = {
-        stream: (version, moment_of(recorded))
-        for stream, version, recorded in engine.stream("SELECT stream, version, recorded FROM record")
-    }
-    leaves: Iterator[LeafRow] = engine.stream(statement("leaves", "ledger.gate.sql"))
-    by_subject = ((stream, list(uses)) for stream, uses in groupby(uses_of(leaves), key=lambda use: use.stream))
-    while batch := list(islice(by_subject, SUBJECTS)):
-        waiting = [(stream, uses) for stream, uses in batch if stream not in done]
-        now = ledger.clock.now()
-        appends = [_append(ledger, run, uses, *ends[stream], now) for stream, uses in waiting]
-        for (stream, uses), outcome in zip(waiting, ledger.recorder.insert_many(appends), strict=True):
-            if outcome.name != "stored":
-                _again(ledger, engine, run, stream, ends[stream][0], uses)
+def record_uses(ledger: ConsentLedger, engine: Engine, run: RunOf, advance: Callable[[int], None]) -> None:
+    """Appends the uses of all subjects that have none of this run in the engine's `use`."""
+    subjects = _subjects(engine.stream(statement("leaves", "ledger.gate.sql")))
+    while batch := list(islice(subjects, SUBJECTS)):
+        _record(ledger, engine, run, batch)
         advance(len(batch))
 
 
-def _append(
-    ledger: ConsentLedger, run: RunOf, uses: Sequence[Use], version: int, last: datetime, now: datetime
-) -> Append:
-    entries = _entries(ledger, run, uses, version, last, now)
-    return Append(uses[0].stream, version + 1, [encode_entry(entry) for entry in entries])
+def _subjects(leaves: Iterable[tuple[Any, ...]]) -> Iterator[Waiting]:
+    for stream, group in groupby(leaves, key=itemgetter(0)):
+        first = next(group)
+        version, last = first[5:]
+        uses = list(uses_of((row[0], row[1], row[2], row[3], row[4]) for row in chain([first], group)))
+        yield Waiting(stream, version, moment_of(last), uses)
 
 
-def _entries(
-    ledger: ConsentLedger, run: RunOf, uses: Sequence[Use], version: int, last: datetime | None, now: datetime
-) -> list[Entry]:
+def _record(ledger: ConsentLedger, engine: Engine, run: RunOf, batch: Sequence[Waiting]) -> None:
+    decided = {one.stream: one for one in batch}
+    waiting = list(batch)
+    for _ in range(MOST_ATTEMPTS):
+        now = ledger.clock.now()
+        outcomes = ledger.recorder.insert_many([_append(ledger, run, one, now) for one in waiting])
+        lost = [one.stream for one, outcome in zip(waiting, outcomes, strict=True) if outcome.name != "stored"]
+        waiting = _decide_again(ledger, engine, run, [decided[stream] for stream in lost]) if lost else []
+        if not waiting:
+            return
+    raise Unavailable(f"expected to append within {MOST_ATTEMPTS} attempts, found a conflict each time; run it again")
+
+
+def _append(ledger: ConsentLedger, run: RunOf, one: Waiting, now: datetime) -> Append:
     events = [
         DataUsedForTraining(
             run=run.run,
@@ -88,62 +81,50 @@ def _entries(
             manifest=use.manifest,
             attested=False,
         )
-        for use in uses
+        for use in one.uses
     ]
-    return ledger.to_entries(uses[0].stream, version, [happening_now(event, last, now) for event in events])
+    new = [happening_now(event, one.last, now) for event in events]
+    entries = ledger.to_entries(one.stream, one.version, new)
+    return Append(one.stream, one.version + 1, [encode_entry(entry) for entry in entries])
 
 
-def _again(
-    ledger: ConsentLedger, engine: Engine, run: RunOf, stream: str, cutoff_version: int, uses: Sequence[Use]
-) -> None:
-    """One subject whose stream was not where it was expected."""
+def _decide_again(ledger: ConsentLedger, engine: Engine, run: RunOf, lost: Sequence[Waiting]) -> list[Waiting]:
+    """Of the subjects whose streams were not where they were expected, those who still have something to append.
 
-    def decide_again(now: datetime) -> list[Entry]:
-        entries = [entry for _, entry in ledger.entries_of(stream)]
-        since = [entry for entry in entries if entry.version > cutoff_version]
-        if any(is_use_of(entry, run.run) for entry in since):
-            return []
-        fresh: Sequence[Use] = uses
-        if not all(isinstance(entry.data, DataUsedForTraining) for entry in since):
-            fresh = _decide_again(ledger.catalogue(), engine, run, stream, entries)
-        if not fresh:
-            return []
-        return _entries(ledger, run, fresh, entries[-1].version, entries[-1].recorded, now)
-
-    ledger.append(decide_again)
-
-
-def _decide_again(catalogue: Catalogue, engine: Engine, run: RunOf, stream: str, entries: Sequence[Entry]) -> list[Use]:
-    verdicts = judge_again(catalogue, engine, run, stream, entries)
-    leaves = sorted(
-        {
-            (
-                stream,
-                verdict.basis,
-                leaf_of(one.name, one.item.collected, one.item.kind).decode(),
-                one.item.kind,
-                micros_of(one.item.collected),
-            )
-            for one, verdict in verdicts
-            if verdict.permitted and verdict.basis is not None
-        },
-        key=lambda leaf: (leaf[0], leaf[1], leaf[2].encode()),
-    )
-    return list(uses_of(leaves))
-
-
-def judge_again(
-    catalogue: Catalogue, engine: Engine, run: RunOf, stream: str, entries: Sequence[Entry]
-) -> list[tuple[Candidate, Verdict]]:
-    """The verdicts, on `entries`, of the items of one subject that were permitted at the cutoff."""
-    consent = consent_of(record_of(stream, entries, catalogue), run.purpose)
-    rows = engine.stream(statement("candidates", "ledger.gate.sql"), [stream])
-    candidates = [
-        Candidate(row, name, Item(moment_of(collected), kind, plan, exclude))
-        for row, name, collected, kind, plan, exclude in rows
+    `lost` says what was decided at the cutoff.
+    """
+    if ledger.run_of(run.run).finished is not None:
+        return []  # by another process, with the uses that it found; none may be added to them
+    entries = entries_of(ledger, [one.stream for one in lost])
+    without = [one for one in lost if not any(is_use_of(entry, run.run) for entry in entries[one.stream])]
+    moved = {
+        one.stream: entries[one.stream] for one in without if not only_uses(entries[one.stream], after=one.version)
+    }
+    fresh = {one.stream: one.uses for one in without if one.stream not in moved}
+    for stream, verdicts in judge_again(ledger, engine, run, moved) if moved else ():
+        fresh[stream] = _uses_of(stream, verdicts)
+    return [
+        replace(one, version=entries[one.stream][-1].version, last=entries[one.stream][-1].recorded, uses=uses)
+        for one in without
+        if (uses := fresh[one.stream])
     ]
-    return [(one, judge_with(consent, one.item, run.started, run.judged)) for one in candidates]
+
+
+def _uses_of(stream: str, verdicts: Iterable[tuple[Candidate, Verdict]]) -> list[Use]:
+    leaves = {
+        (
+            stream,
+            verdict.basis,
+            leaf_of(one.name, one.item.collected, one.item.kind).decode(),
+            one.item.kind,
+            micros_of(one.item.collected),
+        )
+        for one, verdict in verdicts
+        if verdict.permitted and verdict.basis is not None
+    }
+    return list(uses_of(sorted(leaves, key=lambda leaf: (leaf[0], leaf[1], leaf[2].encode()))))
 
 
 def is_use_of(entry: Entry, run: str) -> bool:
+    """Whether an entry is a use that the gate recorded for a run."""
     return isinstance(entry.data, DataUsedForTraining) and entry.data.run == run and not entry.data.attested

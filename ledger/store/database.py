@@ -36,8 +36,6 @@ def unavailable_as_error(name: str) -> Iterator[None]:
         yield
     except PoolTimeout:
         raise Unavailable(f"expected the ledger at {name} to answer, found no free connection; try again") from None
-    except psycopg.errors.InvalidCatalogName:
-        raise LedgerMissing(f"expected a ledger at {name}, found no such database; create it first") from None
     except psycopg.OperationalError as error:
         raise Unavailable(f"expected the ledger at {name} to answer, found: {one_line(error)}") from error
 
@@ -51,13 +49,19 @@ def one_line(error: BaseException) -> str:
 def connect(url: str, name: str, role: Role | None = None, *, autocommit: bool = True) -> Connection:
     """A connection of its own, as `role`; without one, as whoever the URL names: the owner, who migrates."""
     with unavailable_as_error(name):
-        connection = psycopg.connect(
-            url,
-            autocommit=autocommit,
-            connect_timeout=CONNECT_SECONDS,
-            application_name="consent-ledger",
-            options=_OPTIONS,
-        )
+        try:
+            connection = psycopg.connect(
+                url,
+                autocommit=autocommit,
+                connect_timeout=CONNECT_SECONDS,
+                application_name="consent-ledger",
+                options=_OPTIONS,
+            )
+        except psycopg.ProgrammingError:
+            # What libpq says of it repeats the URL, with its password.
+            raise Unavailable(
+                f"expected a URL like postgresql://user@host/database, found {name}, which cannot be read; correct it"
+            ) from None
     try:
         _check_server(connection, name)
         if role is not None:

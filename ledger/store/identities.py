@@ -1,9 +1,9 @@
-"""Who the subjects are: the erasable links from identities, the evidence, and what is left after an erasure."""
+"""Who the subjects are: the erasable links from identities, and what is left of them after an erasure."""
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,9 +20,7 @@ from ledger.store.statements import statement
 
 #: Longer is no e-mail address or account id, and would not fit a row of the index.
 LONGEST_IDENTITY = 512
-#: Addresses, user agents, the wording shown: more is a document, and belongs elsewhere.
-LARGEST_EVIDENCE = 65_536
-SALT_BYTES = 32
+_IDENTITY = re.compile(rf"\A[^\x00-\x1f\ud800-\udfff]{{1,{LONGEST_IDENTITY}}}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +45,17 @@ def parse_subject(named: str) -> Subject:
                 return Subject(named, stream=hexadecimal)
             subject_id = bytes.fromhex(hexadecimal)
             return Subject(named, subject_id=subject_id, stream=subject_stream(subject_id))
-    if not 1 <= len(named) <= LONGEST_IDENTITY or any(character < " " for character in named):
+    if not _IDENTITY.match(named):
         raise InvalidInput(
-            f"expected an identity of 1 to {LONGEST_IDENTITY} characters without control characters, "
-            f"found {named[:40]!r}"
+            f"expected an identity of 1 to {LONGEST_IDENTITY} characters without control characters or lone "
+            f"surrogates, found {named[:40]!r}"
         )
-    if any("\ud800" <= character <= "\udfff" for character in named):
-        raise InvalidInput("expected an identity in Unicode, found a lone surrogate")
     return Subject(named, identity=named)
 
 
-def new_evidence(body: bytes) -> tuple[bytes, bytes]:
-    """A fresh salt, and the digest that the entry holds (FORMATS.md section 1)."""
-    if len(body) > LARGEST_EVIDENCE:
-        raise InvalidInput(f"expected at most {LARGEST_EVIDENCE} bytes of evidence, found {len(body)}")
-    salt = os.urandom(SALT_BYTES)
-    return salt, hashlib.sha256(b"consent-ledger/v1/evidence\n" + salt + body).digest()
+def new_subject_id() -> bytes:
+    """A fresh subject id: random, never derived from an identity."""
+    return os.urandom(SUBJECT_ID_BYTES)
 
 
 class Identities:
@@ -77,23 +70,21 @@ class Identities:
         """The subjects of these names, each with what is known of it."""
         return self._fill_in({name: parse_subject(name) for name in named})
 
-    def link(self, identities: Sequence[tuple[str, datetime]]) -> dict[str, bytes]:
-        """Makes subjects of identities without one, but of those erased since the time given; all links there are."""
+    def link(
+        self, identities: Sequence[tuple[str, datetime]], new_ids: Sequence[bytes] | None = None
+    ) -> dict[str, bytes]:
+        """Makes subjects of identities without one, but of those erased since the time given; all links there are.
+
+        `new_ids` are for those who were decided on under an id before they are linked: random, as new ids are.
+        """
         names = [identity for identity, _ in identities]
         prints = [fingerprint(self._secret, identity) for identity in names]
         recorded = [moment for _, moment in identities]
-        new_ids = [os.urandom(SUBJECT_ID_BYTES) for _ in names]
+        new_ids = new_ids or [new_subject_id() for _ in names]
         rows = self._rows(
             "link_identities", {"names": names, "prints": prints, "recorded": recorded, "new_ids": new_ids}
         )
         return {identity: bytes(subject_id) for identity, subject_id in rows}
-
-    def keep_evidence(self, stream: str, salt: bytes, digest: bytes, body: bytes) -> None:
-        """Stores the material behind an entry that is about to be appended."""
-        with unavailable_as_error(self._name), self._pool.connection() as connection:
-            connection.execute(
-                statement("insert_evidence"), {"stream": stream, "digest": digest, "salt": salt, "body": body}
-            )
 
     def _fill_in(self, subjects: dict[str, Subject]) -> dict[str, Subject]:
         identities = [subject.identity for subject in subjects.values() if subject.identity is not None]

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One row: what to look for, and what must stand there. A fence has no position: it only keeps others out."""
+    """One row: what to look for, and what must stand there. A fence has no position: it only keeps others out.
+
+    `entry` counts the entries of its append from 0: which of them the key stands for.
+    """
 
     key: bytes
     request: bytes
     fence: bool = False
+    entry: int = 0
 
 
 def keys_of(subject_id: bytes, key: str, request: bytes, secret: bytes | None) -> list[Key]:

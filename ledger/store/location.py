@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ledger.errors import LedgerMissing, Unavailable
 from ledger.settings import Place
 from ledger.store import embedded, schema
-from ledger.store.secret import create_secret
 
 
 @contextmanager
@@ -30,15 +31,18 @@ def create_ledger(place: Place, origin: str | None) -> tuple[schema.Identity, bo
     named = origin or f"consent-ledger.invalid/{secrets.token_hex(16)}"
     if place.directory is not None:
         try:
-            place.directory.mkdir(parents=True, exist_ok=True)
+            _make(place.directory)
         except OSError as error:
             raise Unavailable(f"expected to make the folder {place.directory}, found: {error.strerror}") from None
         with embedded.start(place.directory) as server:
-            return _create(server.dsn, place, named)
-    return _create(place.url or "", place, named)
+            return schema.create(server.dsn, place.name, named, place.state)
+    return schema.create(place.url or "", place.name, named, place.state)
 
 
-def _create(url: str, place: Place, origin: str) -> tuple[schema.Identity, bool]:
-    identity, is_new = schema.create(url, place.name, origin)
-    create_secret(place.state, identity.id)
-    return identity, is_new
+def _make(directory: Path) -> None:
+    if directory.is_dir():
+        return
+    directory.mkdir(parents=True)
+    if os.geteuid() == 0:
+        # The server runs under an account of its own then, who must pass this folder, and may read nothing in it.
+        directory.chmod(0o711)

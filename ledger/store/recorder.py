@@ -22,6 +22,7 @@ from ledger.domain.names import LARGEST_INTEGER
 from ledger.errors import KeyReused
 from ledger.store.clock import LedgerClock
 from ledger.store.database import Connection, unavailable_as_error
+from ledger.store.evidence import Evidence
 from ledger.store.keys import Key
 from ledger.store.statements import statement
 from ledger.store.writer import Append, Outcome, Writer
@@ -69,15 +70,19 @@ class LogRecorder(ApplicationRecorder):
         stored_events: Sequence[StoredEvent],
         *,
         keys: Sequence[Key] = (),
+        evidence: Sequence[Evidence] = (),
         **kwargs: Any,  # noqa: ARG002 - the interface has it
     ) -> Sequence[int]:
         """Stores entries of one stream together; their positions. `RecordConflictError`: decide again."""
+        if not stored_events:
+            return []
         first = stored_events[0]
         append = Append(
             stream=str(first.originator_id),
             first_version=first.originator_version,
             entries=[event.state for event in stored_events],
             keys=keys,
+            evidence=evidence,
         )
         position = self.position_of(self._writer.append(append))
         return range(position, position + len(stored_events))
@@ -117,7 +122,7 @@ class LogRecorder(ApplicationRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
-        parameters = {"stream": str(originator_id), "after": gt or 0, "until": lte or LARGEST_INTEGER}
+        parameters = {"stream": str(originator_id), "after": gt or 0, "until": _or_end(lte)}
         rows = self._rows("select_stream", parameters)
         events = [StoredEvent(stream, version, event, entry) for _, stream, version, event, entry in rows]
         return (events[::-1] if desc else events)[:limit]
@@ -152,9 +157,7 @@ class LogRecorder(ApplicationRecorder):
     ) -> list[tuple[int, str, int, str, bytes]]:
         """The next entries after a position: (position, stream, version, event, stored bytes)."""
         topics = list(events) if events is not None else None
-        return self._rows(
-            "select_log", {"after": after, "until": until or LARGEST_INTEGER, "events": topics, "limit": limit}
-        )
+        return self._rows("select_log", {"after": after, "until": _or_end(until), "events": topics, "limit": limit})
 
     def pages(
         self, after: int = 0, until: int | None = None, events: Sequence[str] | None = None
@@ -167,7 +170,7 @@ class LogRecorder(ApplicationRecorder):
 
     def streams(self, streams: Sequence[str], until: int | None = None) -> list[tuple[int, str, int, str, bytes]]:
         """All entries of many streams up to a position, each stream whole and in order."""
-        return self._rows("select_streams", {"streams": list(streams), "until": until or LARGEST_INTEGER})
+        return self._rows("select_streams", {"streams": list(streams), "until": _or_end(until)})
 
     def by_stream(self, until: int) -> Iterator[tuple[int, str, int, str, bytes]]:
         """The log up to a position, stream by stream in the order of their keys; one page in memory."""
@@ -181,10 +184,13 @@ class LogRecorder(ApplicationRecorder):
     def copy_streams(self, streams: Sequence[str], until: int) -> Iterator[bytes]:
         """Streams up to a position as CSV, for a bulk engine; nothing of it is held here."""
         query = sql.SQL(statement("copy_streams")).format(streams=list(streams), until=until)
-        with unavailable_as_error(self._name), self._pool.connection() as connection:
-            with connection.cursor().copy(query) as copy:
-                for chunk in copy:
-                    yield bytes(chunk)
+        with (
+            unavailable_as_error(self._name),
+            self._pool.connection() as connection,
+            connection.cursor().copy(query) as copy,
+        ):
+            for chunk in copy:
+                yield bytes(chunk)
 
     def uses_of_run(self, run: str, after: int) -> Iterator[tuple[int, str, int, str, bytes]]:
         """Every use of a run that started at position `after`, as `page` gives them."""
@@ -201,6 +207,11 @@ class LogRecorder(ApplicationRecorder):
         with unavailable_as_error(self._name), self._pool.connection() as connection:
             rows: list[Any] = connection.cursor(binary=True).execute(statement(name), parameters).fetchall()
         return rows
+
+
+def _or_end(until: int | None) -> int:
+    """0 is before the first, and not "no end"."""
+    return LARGEST_INTEGER if until is None else until
 
 
 class LogSubscription(Subscription[LogRecorder]):

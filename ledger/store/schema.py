@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 import psycopg
 
 from ledger.errors import LedgerMissing, Refused, Unavailable
 from ledger.store.database import Connection, connect, one_line
+from ledger.store.secret import create_secret
 
 LEDGER_ID_BYTES = 16
-#: Of all migrations of all ledgers on a server: two `init` at once must not make the same role or table.
+#: Of all migrations in a database: two `init` at once must not make the same table.
 _MIGRATION_LOCK = 0x636F6E73656E74
 
 
@@ -30,12 +32,15 @@ def migrations() -> list[tuple[int, str]]:
     return sorted((int(path.name[:4]), path.read_text(encoding="utf-8")) for path in found)
 
 
-def create(url: str, name: str, origin: str) -> tuple[Identity, bool]:
-    """Makes the ledger in an empty database, or brings an existing one's schema up to date. Says whether it is new."""
+def create(url: str, name: str, origin: str, state: Path) -> tuple[Identity, bool]:
+    """Makes the ledger in an empty database, or brings an existing one's schema up to date. Says whether it is new.
+
+    The secret of a new one is in `state` before the ledger is there: none is ever without, and none gets a second.
+    """
     with connect(url, name, autocommit=False) as connection, connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
-        is_new = _version(connection) == 0
         try:
+            is_new = _version(connection) == 0
             migrate(connection)
         except psycopg.errors.InsufficientPrivilege as error:
             raise Unavailable(
@@ -45,6 +50,7 @@ def create(url: str, name: str, origin: str) -> tuple[Identity, bool]:
             return _identity(connection, name), False
         new = Identity(os.urandom(LEDGER_ID_BYTES), origin)
         connection.execute("INSERT INTO ledger.ledger (id, origin) VALUES (%s, %s)", [new.id, new.origin])
+        create_secret(state, new.id)
         return new, True
 
 

@@ -12,29 +12,35 @@ _FILE = "erasure-secret"
 
 
 def create_secret(state: Path, ledger_id: bytes) -> None:
-    """Makes the secret of one ledger, readable by its owner only; one that is there stays."""
-    path = _path(state, ledger_id)
-    if path.exists():
-        return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(os.urandom(SECRET_BYTES).hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Makes the secret of a new ledger, readable by its owner only, and durable: no other will ever do."""
+    path = secret_path(state, ledger_id)
     try:
-        # A link fails where a second `init` was faster; the first secret stays.
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
+        path.parent.mkdir(mode=0o700, parents=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(os.urandom(SECRET_BYTES).hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        for folder in (path.parent, state):
+            _make_durable(folder)
+    except OSError as error:
+        raise Unavailable(
+            f"expected to keep the secret of erasure at {path}, found: {error.strerror}; "
+            "set CONSENT_STATE to a folder that can be written"
+        ) from None
+
+
+def _make_durable(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        temporary.unlink()
+        os.close(descriptor)
 
 
 def read_secret(state: Path, ledger_id: bytes) -> bytes:
     """The secret; `Unavailable` where it is not: without it an erased person could be brought back."""
-    path = _path(state, ledger_id)
+    path = secret_path(state, ledger_id)
     try:
         secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except (OSError, ValueError) as error:
@@ -47,5 +53,5 @@ def read_secret(state: Path, ledger_id: bytes) -> bytes:
     return secret
 
 
-def _path(state: Path, ledger_id: bytes) -> Path:
+def secret_path(state: Path, ledger_id: bytes) -> Path:
     return state / ledger_id.hex() / _FILE

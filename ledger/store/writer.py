@@ -18,6 +18,7 @@ import psycopg
 
 from ledger.errors import OutcomeUnknown, Unavailable
 from ledger.store.database import Connection, one_line
+from ledger.store.evidence import Evidence
 from ledger.store.keys import Key
 from ledger.store.statements import statement
 
@@ -29,12 +30,13 @@ OutcomeName = Literal["stored", "conflict", "repeated", "key-reused", "out-of-ti
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Entries of one stream at following versions, as bytes, stored together or not at all."""
+    """Entries of one stream at following versions, as bytes, stored with all that belongs to them or not at all."""
 
     stream: str
     first_version: int
     entries: Sequence[bytes]
     keys: Sequence[Key] = ()
+    evidence: Sequence[Evidence] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,22 @@ class Outcome:
     clock: datetime | None
 
 
-@dataclass(slots=True)
+Answer = Outcome | Exception
+
+
+@dataclass(slots=True, eq=False)
 class _Waiting:
     append: Append
     woken: threading.Lock = field(default_factory=threading.Lock)
-    answer: Outcome | BaseException | None = None
+    answer: Answer | None = None
 
     def __post_init__(self) -> None:
         self.woken.acquire()
+
+    def wake(self) -> None:
+        """Also twice, where a Ctrl-C came in between."""
+        if self.woken.locked():
+            self.woken.release()
 
 
 class Writer:
@@ -64,95 +74,106 @@ class Writer:
         self._connection: Connection | None = None
         self._mutex = threading.Lock()
         self._queue: deque[_Waiting] = deque()
-        self._leading = False
+        #: Who commits now, and for whom.
+        self._leader: _Waiting | None = None
+        self._batch: list[_Waiting] = []
 
     def append(self, append: Append) -> Outcome:
         """Stores `append`, or says why not; raises `Unavailable`, or `OutcomeUnknown` if the commit was cut off."""
         waiting = _Waiting(append)
-        with self._mutex:
-            self._queue.append(waiting)
-            lead, self._leading = not self._leading, True
-        if not lead:
-            waiting.woken.acquire()
-        if waiting.answer is None:
-            self._lead(waiting)
-        if isinstance(waiting.answer, BaseException):
+        try:
+            if not self._leads_at_once(waiting, self._queue.append):
+                waiting.woken.acquire()
+            if waiting.answer is None:
+                batch = self._take_batch(waiting)
+                for other, answer in zip(batch, self._commit([w.append for w in batch]), strict=True):
+                    other.answer = answer
+        finally:
+            if waiting.answer is None or self._leader is waiting:
+                self._leave(waiting)
+        if isinstance(waiting.answer, Exception):
             raise waiting.answer
         assert waiting.answer is not None  # noqa: S101 - whoever leads answers its own batch
         return waiting.answer
 
-    def append_all(self, appends: Sequence[Append]) -> list[Outcome | OutcomeUnknown]:
-        """Stores many appends, of streams that differ, in one transaction; outcomes in the order of `appends`."""
-        with self._mutex:
-            lead, self._leading = not self._leading, True
-            turn = _Waiting(Append("", 0, ()))
-            if not lead:
-                self._queue.appendleft(turn)
-        if not lead:
-            turn.woken.acquire()
+    def append_all(self, appends: Sequence[Append]) -> list[Answer]:
+        """Stores many appends, of streams and keys that differ, in one transaction; answers in their order."""
+        turn = _Waiting(Append("", 0, ()))
         try:
+            if not self._leads_at_once(turn, self._queue.appendleft):
+                turn.woken.acquire()
+            self._take_batch(turn)
             return self._commit(appends)
         finally:
-            self._hand_on()
+            self._leave(turn)
 
     def close(self) -> None:
         with self._mutex:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._drop_connection()
 
-    def _lead(self, own: _Waiting) -> None:
-        batch = [own]
-        try:
-            batch = self._take_batch()
-            for waiting, answer in zip(batch, self._commit([w.append for w in batch]), strict=True):
-                waiting.answer = answer
-        except BaseException as error:
-            # The others did not ask for what stopped this thread, a Ctrl-C say; what became of theirs nobody knows.
-            told = error if isinstance(error, Exception) else _unknown(own.append.stream, error)
-            for waiting in batch:
-                waiting.answer = error if waiting is own else told
-        finally:
-            self._hand_on()
-            for waiting in batch:
-                if waiting is not own:
-                    waiting.woken.release()
+    def _leads_at_once(self, waiting: _Waiting, queue_up: Callable[[_Waiting], None]) -> bool:
+        with self._mutex:
+            queue_up(waiting)
+            if self._leader is None:
+                self._leader = waiting
+            return self._leader is waiting
 
-    def _take_batch(self) -> list[_Waiting]:
+    def _take_batch(self, leader: _Waiting) -> list[_Waiting]:
         """All that wait, but the second of a stream or key: it would only conflict, and may do better after."""
-        batch: list[_Waiting] = []
         postponed: list[_Waiting] = []
         taken: set[str | bytes] = set()
         with self._mutex:
-            while self._queue and len(batch) < MOST_APPENDS:
+            self._leader = leader
+            if not leader.append.entries:  # a turn of `append_all`, which brings its own
+                self._queue.remove(leader)
+                return self._batch
+            while self._queue and len(self._batch) < MOST_APPENDS:
                 waiting = self._queue.popleft()
                 claims: set[str | bytes] = {waiting.append.stream, *(key.key for key in waiting.append.keys)}
                 if not waiting.append.entries or not taken.isdisjoint(claims):
                     postponed.append(waiting)
                 else:
                     taken |= claims
-                    batch.append(waiting)
+                    self._batch.append(waiting)
             self._queue.extendleft(reversed(postponed))
-        return batch
+            return self._batch
 
-    def _hand_on(self) -> None:
+    def _leave(self, own: _Waiting) -> None:
+        """Gives the batch its answers and the lead to the next; also where an interrupt, a Ctrl-C say, got in between.
+
+        Interrupted again, it can be done over: so everybody is woken before anything is forgotten.
+        """
         with self._mutex:
-            if self._queue:
-                following = self._queue[0]
-                if not following.append.entries:
-                    self._queue.popleft()
-                following.woken.release()
-            else:
-                self._leading = False
+            if own in self._queue:
+                self._queue.remove(own)
+            if self._leader is not own:
+                return
+            for waiting in self._batch:
+                if waiting.answer is None:
+                    # They did not ask for what stopped this thread; what became of theirs nobody knows.
+                    waiting.answer = outcome_unknown(waiting.append.stream, "its thread was interrupted")
+                waiting.wake()
+            following = self._queue[0] if self._queue else None
+            if following is not None:
+                following.wake()
+            self._batch, self._leader = [], following
 
-    def _commit(self, appends: Sequence[Append]) -> list[Outcome | OutcomeUnknown]:
-        connection = self._usable_connection()
+    def _commit(self, appends: Sequence[Append]) -> list[Answer]:
+        try:
+            connection = self._usable_connection()
+        except Unavailable as error:
+            return [error for _ in appends]
         try:
             rows = connection.execute(statement("append"), parameters_of(appends), prepare=True).fetchall()
-        except psycopg.OperationalError as error:
-            # The connection is gone, and with it the answer: neither stored nor a conflict until looked up.
-            self._drop_connection()
-            return [self._look_up(append, error) for append in appends]
+        except psycopg.Error as error:
+            if not _was_undone(connection, error):
+                # The connection is gone, and with it the answer: neither stored nor a conflict until looked up.
+                self._drop_connection()
+                return self._look_up(appends, error)
+            if len(appends) > 1:
+                # What the database refuses of one must not fail the others.
+                return [answer for append in appends for answer in self._commit([append])]
+            return [_refusal(appends[0].stream, error)]
         except BaseException:
             self._drop_connection()
             raise
@@ -171,23 +192,42 @@ class Writer:
             self._connection.close()
             self._connection = None
 
-    def _look_up(self, append: Append, cause: psycopg.OperationalError) -> Outcome | OutcomeUnknown:
-        """What became of a commit that was cut off, by the bytes at its place."""
-        place = {"stream": append.stream, "version": append.first_version}
+    def _look_up(self, appends: Sequence[Append], cause: psycopg.Error) -> list[Answer]:
+        """What became of a commit that was cut off, by the bytes at the place of each append."""
+        unknown: list[Answer] = [outcome_unknown(append.stream, one_line(cause)) for append in appends]
         try:
-            row = self._usable_connection().execute(statement("select_place"), place).fetchone()
+            connection = self._usable_connection()
+            found = [_found(connection, append) for append in appends]
         except (psycopg.Error, Unavailable):
-            return _unknown(append.stream, cause)
-        if row is None:
-            return _unknown(append.stream, cause)
-        position, stored = row
-        return Outcome("stored" if bytes(stored) == append.entries[0] else "conflict", position, None)
+            return unknown
+        return [outcome or not_found for outcome, not_found in zip(found, unknown, strict=True)]
 
 
-def _unknown(stream: str, cause: BaseException) -> OutcomeUnknown:
+def _found(connection: Connection, append: Append) -> Outcome | None:
+    place = {"stream": append.stream, "version": append.first_version}
+    row = connection.execute(statement("select_place"), place).fetchone()
+    if row is None:
+        return None
+    position, stored = row
+    return Outcome("stored" if bytes(stored) == append.entries[0] else "conflict", position, None)
+
+
+def _was_undone(connection: Connection, error: psycopg.Error) -> bool:
+    """Whether the server itself says that the statement failed, and stays: then nothing of it was stored."""
+    return not connection.closed and error.diag.severity_nonlocalized == "ERROR"
+
+
+def _refusal(stream: str, error: psycopg.Error) -> Exception:
+    if isinstance(error, psycopg.OperationalError):
+        return Unavailable(f"expected to append to stream {stream}, found: {one_line(error)}; try again")
+    return error
+
+
+def outcome_unknown(stream: str, cause: str) -> OutcomeUnknown:
+    """What a caller is told whose commit was cut off and could not be looked up."""
     return OutcomeUnknown(
-        f"expected an answer to an append to stream {stream}, found the connection lost ({one_line(cause)}); "
-        "ask again with the same key"
+        f"expected an answer to an append to stream {stream}, found the connection lost ({cause}); "
+        "ask again, with the same key if there was one"
     )
 
 
@@ -195,18 +235,27 @@ def _was_closed(connection: Connection) -> bool:
     """Whether the server hung up while nothing was asked: an idle connection has nothing to read but its end."""
     if connection.closed:
         return True
-    readable, _, _ = select.select([connection.fileno()], [], [], 0)
-    return bool(readable)
+    waiting = select.poll()  # not `select`: that takes no file above the 1,024th
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def parameters_of(appends: Sequence[Append]) -> dict[str, list[object]]:
     numbered = [(number, entry) for number, append in enumerate(appends) for entry in append.entries]
-    keyed = [(number, key) for number, append in enumerate(appends) for key in append.keys]
+    keyed = [
+        (number, append.first_version + key.entry, key) for number, append in enumerate(appends) for key in append.keys
+    ]
+    proven = [(number, evidence) for number, append in enumerate(appends) for evidence in append.evidence]
     return {
         "appends": [number for number, _ in numbered],
         "entries": [entry for _, entry in numbered],
-        "key_appends": [number for number, _ in keyed],
-        "keys": [key.key for _, key in keyed],
-        "requests": [key.request for _, key in keyed],
-        "fences": [key.fence for _, key in keyed],
+        "key_appends": [number for number, _, _ in keyed],
+        "key_versions": [version for _, version, _ in keyed],
+        "keys": [key.key for _, _, key in keyed],
+        "requests": [key.request for _, _, key in keyed],
+        "fences": [key.fence for _, _, key in keyed],
+        "evidence_appends": [number for number, _ in proven],
+        "digests": [evidence.digest for _, evidence in proven],
+        "salts": [evidence.salt for _, evidence in proven],
+        "bodies": [evidence.body for _, evidence in proven],
     }

@@ -1,5 +1,5 @@
--- One subject's items that were permitted at the cutoff, with all that a verdict on them depends on.
-SELECT item."row", item.item, item.collected, item.kind, item.plan, item.exclude
+-- Some subjects' items that were permitted at the cutoff, with all that a verdict on them depends on.
+SELECT verdict.stream, item."row", item.item, item.collected, item.kind, item.plan, item.exclude
 FROM verdict JOIN item ON item."row" = verdict."row"
-WHERE verdict.stream = ? AND verdict.reason = 'granted'
-ORDER BY item."row"
+WHERE verdict.reason = 'granted' AND verdict.stream IN (SELECT unnest(?))
+ORDER BY verdict.stream, item."row"

@@ -13,9 +13,13 @@ WITH named AS (
 SELECT named.*,
        CASE
            -- 1 to 512 characters without control characters (FORMATS.md, section 6).
-           WHEN named.item IS NULL OR NOT regexp_full_match(named.item, '[^\x00-\x1f\x7f-\x{9f}]{1,512}')
+           WHEN named.item IS NULL OR length(named.item) NOT BETWEEN 1 AND 512
+                OR regexp_matches(named.item, '[\x00-\x1f\x7f-\x{9f}]')
                THEN 'item missing or unreadable'
-           WHEN named.subject IS NULL OR NOT regexp_full_match(named.subject, '[^\x00-\x1f]{1,512}')
+           -- An identity, id: or key: (design, section 10), as store/identities.py reads them.
+           WHEN subject IS NULL OR length(subject) NOT BETWEEN 1 AND 512 OR regexp_matches(subject, '[\x00-\x1f]')
+                OR (starts_with(subject, 'id:') AND NOT regexp_full_match(subject, 'id:[0-9a-f]{32}'))
+                OR (starts_with(subject, 'key:') AND NOT regexp_full_match(subject, 'key:[0-9a-f]{64}'))
                THEN 'subject missing or unreadable'
            -- 1970 to 9999 (FORMATS.md, section 1).
            WHEN collected IS NULL OR collected NOT BETWEEN 0 AND 253402300799999999

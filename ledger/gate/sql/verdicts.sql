@@ -54,11 +54,11 @@ SELECT met."row", met.item, met.collected, met.kind, met.stream,
            WHEN 'plan-not-covered' THEN met.plan
            WHEN 'kind-not-covered' THEN met.kind
        END AS detail,
-       CASE WHEN reason NOT IN ('item-unreadable', 'item-ambiguous', 'unknown-subject', 'erased') THEN keep_until END
-           AS keep_until,
-       CASE WHEN reason NOT IN ('item-unreadable', 'item-ambiguous', 'unknown-subject', 'erased') THEN basis END
-           AS basis,
-       quality, met.terms
+       reason IN ('item-unreadable', 'item-ambiguous', 'unknown-subject', 'erased') AS unjudged,
+       CASE WHEN NOT unjudged THEN keep_until END AS keep_until,
+       CASE WHEN NOT unjudged THEN basis END AS basis,
+       CASE WHEN NOT unjudged THEN quality END AS quality,
+       CASE WHEN NOT unjudged THEN met.terms END AS terms
 FROM met
 LEFT JOIN terms_plan ON terms_plan.version = met.terms AND terms_plan.plan = met.plan
 LEFT JOIN terms_kind ON terms_kind.version = met.terms AND terms_kind.kind = met.kind;

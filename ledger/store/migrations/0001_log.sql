@@ -62,12 +62,15 @@ CREATE TRIGGER never_truncated BEFORE TRUNCATE ON ledger.idempotency_key
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ledger.ledger
     FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+CREATE TRIGGER never_truncated BEFORE TRUNCATE ON ledger.ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 -- ALWAYS: a session that plays a replica skips ordinary triggers, and must not get around these.
 ALTER TABLE ledger.log_entry ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE ledger.log_entry ENABLE ALWAYS TRIGGER never_truncated;
 ALTER TABLE ledger.idempotency_key ENABLE ALWAYS TRIGGER append_only;
 ALTER TABLE ledger.idempotency_key ENABLE ALWAYS TRIGGER never_truncated;
 ALTER TABLE ledger.ledger ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE ledger.ledger ENABLE ALWAYS TRIGGER never_truncated;
 
 -- The ledger's clock: the database's, but never before what it has shown already, so that it cannot step back.
 CREATE FUNCTION ledger.clock() RETURNS timestamptz LANGUAGE sql VOLATILE
@@ -76,15 +79,23 @@ AS $$
     SELECT greatest(clock_timestamp(), (SELECT max(recorded_at) FROM log_entry WHERE NOT imported))
 $$;
 
--- Appends: each a number, with entries of one stream, and its keys. At most one append a stream and key a call.
+-- Appends: each a number, with entries of one stream, its keys, and the evidence behind it (a table of 0002).
+-- At most one append a stream and key a call.
 -- Everything but the number comes out of the entry itself, so that no row can say other than its bytes, and
 -- all are checked, numbered and stored by one statement under one lock: positions have no gaps, in commit order.
+-- A key points to the entry of its version.
+--
+-- The planner knows nothing of how long the arrays are. With its nested loops off, but for the two look-ups by index
+-- that are written so that nothing else can be planned, the time grows with the length, and not with its square.
 CREATE FUNCTION ledger.append(
     appends integer[], entries bytea[],
-    key_appends integer[], keys bytea[], requests bytea[], fences boolean[]
+    key_appends integer[], key_versions bigint[], keys bytea[], requests bytea[], fences boolean[],
+    evidence_appends integer[], digests bytea[], salts bytea[], bodies bytea[]
 ) RETURNS TABLE (append integer, outcome text, stored_at bigint, clock timestamptz)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = ledger, pg_temp
+SET enable_nestloop = off
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -99,7 +110,9 @@ BEGIN
     clock_is := greatest(clock_timestamp(), highest);
     RETURN QUERY
     WITH parsed AS MATERIALIZED (
-        SELECT given.append, given.entry, given.place, convert_from(given.entry, 'UTF8')::jsonb AS json
+        SELECT given.append, given.entry, given.place,
+               -- jsonb refuses a zero character, which texts of terms may have; what is read here has none.
+               replace(convert_from(given.entry, 'UTF8'), '\u0000', '\u0001')::jsonb AS json
         FROM unnest(appends, entries) WITH ORDINALITY AS given (append, entry, place)
     ), given AS MATERIALIZED (
         SELECT append, entry, place,
@@ -112,9 +125,13 @@ BEGIN
                max(recorded_at) AS latest, min(clock_at) AS clock_from, max(clock_at) AS clock_to
         FROM given GROUP BY append, stream
     ), keyed AS (
-        SELECT given.append, given.key, given.request, given.fence, known.request AS known, known.position
-        FROM unnest(key_appends, keys, requests, fences) AS given (append, key, request, fence)
-        LEFT JOIN idempotency_key known ON known.key = given.key
+        SELECT given.append, given.version, given.key, given.request, given.fence,
+               known.request AS known, known.position
+        FROM unnest(key_appends, key_versions, keys, requests, fences)
+             AS given (append, version, key, request, fence)
+        LEFT JOIN LATERAL (
+            SELECT k.request, k.position FROM idempotency_key k WHERE k.key = given.key LIMIT 1
+        ) known ON true
     ), answered AS (
         SELECT append, bool_or(known <> request) AS differs, max(position) AS position
         FROM keyed WHERE known IS NOT NULL GROUP BY append
@@ -125,7 +142,9 @@ BEGIN
                    WHEN answered.position IS NOT NULL THEN 'repeated'
                    WHEN wanted.first_version <> coalesce(head.version, 0) + 1 THEN 'conflict'
                    -- 60 s: LATENESS of FORMATS.md, section 1.
-                   WHEN wanted.clock_to > clock_is OR wanted.clock_from < highest - interval '60 seconds'
+                   -- The stream's head: it was the clock once, of an import too, and the clock may have stepped back.
+                   WHEN wanted.clock_to > greatest(clock_is, head.recorded_at)
+                        OR wanted.clock_from < highest - interval '60 seconds'
                         OR wanted.latest > wanted.clock_to OR wanted.earliest < head.recorded_at THEN 'out-of-time'
                    ELSE 'stored'
                END AS outcome,
@@ -136,23 +155,28 @@ BEGIN
             SELECT l.version, l.recorded_at FROM log_entry l
             WHERE l.stream = wanted.stream ORDER BY l.version DESC LIMIT 1
         ) head ON true
-    ), inserted AS (
-        INSERT INTO log_entry (position, stream, version, event, recorded_at, imported, entry)
-        SELECT base + row_number() OVER (ORDER BY given.place),
-               given.stream, given.version, given.event, given.recorded_at, given.imported, given.entry
+    ), placed AS MATERIALIZED (
+        SELECT base + row_number() OVER (ORDER BY given.place) AS position, given.*
         FROM given JOIN judged USING (append)
         WHERE judged.outcome = 'stored'
-        RETURNING position, stream
-    ), placed AS (
-        SELECT stream, min(position) AS position FROM inserted GROUP BY stream
+    ), inserted AS (
+        INSERT INTO log_entry (position, stream, version, event, recorded_at, imported, entry)
+        SELECT position, stream, version, event, recorded_at, imported, entry FROM placed
     ), remembered AS (
         INSERT INTO idempotency_key (key, request, position)
         SELECT keyed.key, keyed.request, CASE WHEN NOT keyed.fence THEN placed.position END
-        FROM keyed JOIN judged USING (append) JOIN placed USING (stream)
-        WHERE judged.outcome = 'stored' AND keyed.known IS NULL
+        FROM keyed JOIN placed USING (append, version)
+        WHERE keyed.known IS NULL
+    ), proven AS (
+        INSERT INTO evidence (stream, digest, salt, body)
+        SELECT judged.stream, given.digest, given.salt, given.body
+        FROM unnest(evidence_appends, digests, salts, bodies) AS given (append, digest, salt, body)
+        JOIN judged USING (append)
+        WHERE judged.outcome = 'stored'
     )
-    SELECT judged.append, judged.outcome, coalesce(placed.position, judged.position), clock_is
-    FROM judged LEFT JOIN placed ON placed.stream = judged.stream AND judged.outcome = 'stored';
+    SELECT judged.append, judged.outcome, coalesce(first.position, judged.position), clock_is
+    FROM judged
+    LEFT JOIN (SELECT placed.append, min(placed.position) AS position FROM placed GROUP BY 1) first USING (append);
 END
 $$;
 

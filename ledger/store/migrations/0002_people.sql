@@ -98,7 +98,6 @@ REVOKE ALL ON FUNCTION
     ledger.find_identities, ledger.find_subject_ids, ledger.link_identities, ledger.forget FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
     ledger.find_identities, ledger.find_subject_ids, ledger.link_identities, ledger.forget TO consent_service;
-GRANT INSERT, SELECT ON ledger.evidence TO consent_service;
-GRANT SELECT ON ledger.erased_identity TO consent_service;
+GRANT SELECT ON ledger.evidence, ledger.erased_identity TO consent_service;
 -- Whoever moves a ledger carries the links; no service needs to.
 GRANT SELECT, INSERT ON ledger.identities TO consent_identities;

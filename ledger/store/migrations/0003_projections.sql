@@ -21,8 +21,10 @@ $$;
 
 CREATE TABLE ledger.projection (
     -- The schema that holds the tables: a projection's own, or the one it is being rebuilt in.
-    tables   text COLLATE "C" PRIMARY KEY,
-    position bigint NOT NULL CHECK (position >= 0)
+    tables    text COLLATE "C" PRIMARY KEY,
+    position  bigint NOT NULL CHECK (position >= 0),
+    -- Rows may have changed in a rebuild without a new position: whoever stands below this starts over.
+    kept_from bigint NOT NULL DEFAULT 0 CHECK (kept_from >= 0)
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON ledger.projection TO consent_projections;
 GRANT SELECT ON ledger.projection TO consent_service;

@@ -4,4 +4,4 @@ COPY (
            CASE WHEN event <> 'data-used-for-training' THEN convert_from(entry, 'UTF8') END
     FROM ledger.log_entry
     WHERE stream = ANY ({streams}) AND position <= {until}
-) TO STDOUT (FORMAT csv, NULL '\N')
+) TO STDOUT (FORMAT csv)

@@ -1,2 +1,5 @@
 -- When each of these identities was last erased.
-SELECT fingerprint, max(erased_at) FROM ledger.erased_identity WHERE fingerprint = ANY (%(prints)s) GROUP BY fingerprint
+SELECT fingerprint, max(erased_at)
+FROM ledger.erased_identity
+WHERE fingerprint = ANY (%(prints)b::bytea[])
+GROUP BY fingerprint

@@ -1,2 +1,2 @@
 -- The subjects of identities.
-SELECT identity, subject_id FROM ledger.find_identities(%(names)s)
+SELECT identity, subject_id FROM ledger.find_identities(%(names)b::text[])

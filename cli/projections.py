@@ -1,0 +1,135 @@
+"""`consent projections`: the tables that are rebuilt from the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.session import Session, to_json
+from ledger.projections import PROJECTIONS
+from ledger.projections.projection import Projection
+
+if TYPE_CHECKING:
+    from ledger.projections.rebuild import Difference, Verified
+    from ledger.projections.runner import Runner
+
+NAMES = click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(list(PROJECTIONS)))
+VERIFIED, DIFFERS = 0, 1
+
+
+@click.group()
+def command() -> None:
+    """List, rebuild and verify the projections."""
+
+
+@command.command(name="list")
+@click.pass_obj
+def list_(session: Session) -> None:
+    """Each projection: where it stands, how far the log is ahead, and its rows."""
+    with _runner(session) as runner:
+        found = [_standing(runner, projection) for projection in PROJECTIONS.values()]
+    if session.as_json:
+        session.lines(found)
+        return
+    session.table(["projection", "position", "head", "lag", "rows", "gone"], [list(one.values()) for one in found])
+
+
+def _standing(runner: Runner, projection: Projection) -> dict[str, Any]:
+    from ledger.projections.tables import Tables, unusable_as_error
+
+    tables = Tables(runner.connection, projection, projection.tables)
+    with unusable_as_error(projection, runner.name):
+        position, head = tables.position(), runner.head()
+        rows, gone = (0, 0) if position is None else tables.count()
+    behind = head - (position or 0)
+    return {
+        "projection": projection.name,
+        "position": position or 0,
+        "head": head,
+        "lag": behind,
+        "rows": rows,
+        "gone": gone,
+    }
+
+
+@command.command()
+@NAMES
+@click.pass_obj
+def rebuild(session: Session, names: tuple[str, ...]) -> None:
+    """Make the tables of NAME anew, else of all, beside the live ones, and swap them."""
+    from ledger.projections.rebuild import rebuild
+
+    with _runner(session) as runner:
+        for projection in _chosen(names):
+            with session.progress(f"rebuilding {projection.name}", total=runner.head()) as progress:
+                position = rebuild(runner, projection, progress.advance)
+            session.result(
+                {"projection": projection.name, "position": position},
+                f"{projection.name}: rebuilt, at position {position}",
+            )
+
+
+@command.command()
+@NAMES
+@click.pass_obj
+def verify(session: Session, names: tuple[str, ...]) -> int:
+    """Bring NAME up to date, else all, make it anew beside, and compare all rows; 1 where any differ."""
+    from ledger.projections.rebuild import verify
+
+    answer = VERIFIED
+    with _runner(session) as runner:
+        for projection in _chosen(names):
+            with session.progress(f"bringing {projection.name} up to date", total=None) as progress:
+                runner.catch_up(projection, progress.advance)
+                progress.now(f"verifying {projection.name}", total=runner.head())
+                verified = verify(runner, projection, progress.advance)
+            _show(session, projection, verified)
+            if verified.differing:
+                answer = DIFFERS
+    return answer
+
+
+def _show(session: Session, projection: Projection, verified: Verified) -> None:
+    differ = f"{verified.differing} differ" if verified.differing else "all as the log says"
+    session.result(
+        {
+            "projection": projection.name,
+            "position": verified.position,
+            "rows": verified.rows,
+            "differing": verified.differing,
+            "differences": [{"live": one.live, "rebuilt": one.rebuilt} for one in verified.named],
+        },
+        f"{projection.name}: {verified.rows} rows at position {verified.position}, {differ}",
+    )
+    if not verified.differing:
+        return
+    cells = [line for one in verified.named for line in _cells(one)]
+    session.table([*projection.key, "column", "live", "from the log"], cells)
+    first = f"the first {len(verified.named)} are named; " if verified.differing > len(verified.named) else ""
+    session.remark(f"{first}`consent projections rebuild {projection.name}` makes the table anew")
+
+
+def _cells(one: Difference) -> Iterator[list[Any]]:
+    """A line for each column that differs; one for a row that only one side has."""
+    key = list(one.key.values())
+    if one.live is None or one.rebuilt is None:
+        yield [*key, "", *("no such row" if side is None else "a row" for side in (one.live, one.rebuilt))]
+        return
+    for column, live in one.live.items():
+        if live != one.rebuilt[column]:
+            yield [*key, column, *(to_json({"": side})[4:-1] for side in (live, one.rebuilt[column]))]
+
+
+def _chosen(names: tuple[str, ...]) -> list[Projection]:
+    return [PROJECTIONS[name] for name in dict.fromkeys(names or PROJECTIONS)]
+
+
+@contextmanager
+def _runner(session: Session) -> Iterator[Runner]:
+    from ledger.projections.runner import Runner
+
+    with session.ledger() as ledger, Runner(ledger.url, ledger.place.name) as runner:
+        yield runner

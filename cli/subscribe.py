@@ -1,0 +1,100 @@
+"""`consent subscribe`: a projection as JSON Lines, a snapshot and then its tail."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.session import Session, to_json
+from ledger.projections import PROJECTIONS
+
+if TYPE_CHECKING:
+    from ledger.projections.subscription import Page, Subscription
+
+#: Less than what proxies and people take for silence.
+HEARTBEAT_SECONDS = 15
+
+
+@click.command()
+@click.argument("projection", metavar="PROJECTION", type=click.Choice(list(PROJECTIONS)))
+@click.option("--after", metavar="TOKEN", help="Go on from the last token (or a bare position); else from a snapshot.")
+@click.option("--follow", is_flag=True, help="Go on until interrupted, with a heartbeat every 15 s.")
+@click.pass_obj
+def command(session: Session, projection: str, after: str | None, follow: bool) -> None:
+    """Follow PROJECTION: JSON Lines, whatever --json says.
+
+    First {"intent":...,"token":...}: nothing, changes, or a snapshot, at which a subscriber forgets the rows it has
+    (with --follow it may come again, after a rebuild); the token is where the subscriber stands before the rows. Then
+    {"position":...,"row":{...},"gone":...}, and {"token":...} for all rows so far: keep the last one, and give it
+    as --after.
+    """
+    from ledger.projections.subscription import Subscription, parse_token
+
+    with _until_stopped(follow) as stopped, session.ledger() as ledger:
+        start = None if after is None else parse_token(after, ledger.identity.id)
+        with Subscription(ledger, PROJECTIONS[projection], start) as subscription:
+            for line in _lines(subscription, follow, stopped):
+                sys.stdout.write(to_json(line) + "\n")
+                sys.stdout.flush()
+
+
+@contextmanager
+def _until_stopped(follow: bool) -> Iterator[threading.Event]:
+    """Set at the first SIGINT or SIGTERM of a follower, which ends by itself then; a second one is not waited for."""
+    stopped = threading.Event()
+
+    def stop(number: int, _: Any) -> None:
+        stopped.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    if not follow:
+        yield stopped
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _lines(subscription: Subscription, follow: bool, stopped: threading.Event) -> Iterator[dict[str, Any]]:
+    is_first, heartbeat_due = True, 0.0
+    while not stopped.is_set():
+        while subscription.bring_up_to_date() and not stopped.is_set():
+            pass
+        page = subscription.next_page()
+        if is_first or page.intent == "snapshot":
+            yield {"intent": page.intent, "token": subscription.token(page.after)}
+        yield from _rows(page)
+        is_first = False
+        if not page.complete:
+            continue
+        if page.rows or time.monotonic() >= heartbeat_due:
+            yield {"token": subscription.token(page.position)}
+            heartbeat_due = time.monotonic() + HEARTBEAT_SECONDS
+        if not follow:
+            return
+        _wait(subscription, stopped, heartbeat_due)
+
+
+def _rows(page: Page) -> Iterator[dict[str, Any]]:
+    for row in page.rows:
+        position, gone = row.pop("position"), row.pop("gone")
+        yield {"position": position, "row": row, "gone": gone}
+
+
+def _wait(subscription: Subscription, stopped: threading.Event, heartbeat_due: float) -> None:
+    """Until the log has gone on or a heartbeat is due; a pause at least, in which entries gather to a batch."""
+    from ledger.store.recorder import FOLLOW_SECONDS
+
+    while not stopped.wait(FOLLOW_SECONDS):
+        if subscription.has_fallen_behind() or time.monotonic() >= heartbeat_due:
+            return

@@ -1,0 +1,149 @@
+"""Deciding batches of import lines: each line in its order, and the database asked once a batch, not once a line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from ledger.application import ConsentLedger, check_return, position_before, request_bytes
+from ledger.domain.consent import Record
+from ledger.domain.entry import decode_entry
+from ledger.domain.events import RunStarted
+from ledger.domain.names import subject_stream
+from ledger.domain.recording import Request, decide, stamped
+from ledger.domain.runs import RunRecord, decide_start
+from ledger.errors import InvalidInput, Refused
+from ledger.importing.event_line import EventLine
+from ledger.importing.shares import Placed, Share, Turn
+from ledger.store.identities import Subject, new_subject_id
+from ledger.store.keys import Key, keys_of
+
+Records = Mapping[str, Record | RunRecord]
+_Known = dict[bytes, tuple[bytes, int | None]]
+#: Where a request of this batch stands that is not stored yet.
+_NO_POSITION_YET = 0
+
+
+class Decisions:
+    """Decides the lines of one source, under the terms that were published when it began."""
+
+    def __init__(self, ledger: ConsentLedger, source: str) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._catalogue = ledger.catalogue()
+
+    def shares_of(self, lines: Sequence[EventLine]) -> list[Share]:
+        """The lines by what they are about, however it is named, in the order of each one's first line."""
+        subjects = self._ledger.identities.find({line.named for line in lines if line.named is not None})
+        shares: dict[str, Share] = {}
+        for line in lines:
+            subject = None if line.named is None else subjects[line.named]
+            new_id = None
+            if subject is not None and subject.stream is None:
+                new_id = new_subject_id()
+                subject = Subject(subject.named, subject.identity, new_id, subject_stream(new_id), subject.erased)
+                subjects[subject.named] = subject
+            stream = (line.run if subject is None else subject.stream) or ""
+            if stream not in shares:
+                empty = RunRecord(stream) if subject is None else Record(stream, self._catalogue)
+                shares[stream] = Share(stream, empty, new_id)
+            shares[stream].turns.append(Turn(line, subject))
+        return list(shares.values())
+
+    def decide(self, shares: Sequence[Share], records: Records) -> None:
+        """Decides every line of `shares`. `records` are what some of their streams say, as far as is known."""
+        now = self._ledger.clock.now()
+        known = self._look_up([turn for share in shares for turn in share.turns])
+        entries = self._read([share for share in shares if share.needs_entries()], records)
+        for share in shares:
+            if share.stream in records and share.stream not in entries:
+                share.record = records[share.stream]
+            share.begin(entries.get(share.stream, ()), self._catalogue)
+            for turn in share.turns:
+                try:
+                    self._take(share, turn, known, now)
+                except (Refused, InvalidInput) as error:
+                    share.rejected.append((turn.line.raw, str(error)))
+        self._link(shares)
+
+    def _link(self, shares: Sequence[Share]) -> None:
+        """Makes subjects of those who are new, and of whom there is something to store."""
+        new = {
+            share.first.named or "": (share, share.first.recorded, share.new_id)
+            for share in shares
+            if share.new_id is not None and share.first is not None
+        }
+        if not new:
+            return
+        linked = self._ledger.identities.link(
+            [(named, recorded) for named, (_, recorded, _) in new.items()], [new_id for _, _, new_id in new.values()]
+        )
+        for named, (share, _, new_id) in new.items():
+            share.is_lost = linked.get(named) != new_id
+
+    def _keys(self, turn: Turn) -> list[Key]:
+        """A line without a key has its own digest for one: what says the same is the same."""
+        line, subject = turn.line, turn.subject
+        if subject is None or subject.subject_id is None:
+            return []
+        if line.key is None:
+            return keys_of(subject.subject_id, hashlib.sha256(line.given).hexdigest(), line.given, secret=None)
+        return keys_of(subject.subject_id, line.key, request_bytes(line.request(self._source)), self._ledger.secret)
+
+    def _look_up(self, turns: Sequence[Turn]) -> _Known:
+        for turn in turns:
+            turn.keys = self._keys(turn)
+        keys = [key for turn in turns for key in turn.keys]
+        known: _Known = self._ledger.recorder.known_keys(keys) if keys else {}
+        for turn in turns:
+            turn.place = next((at for key in turn.keys if (at := known.get(key.key, (b"", None))[1]) is not None), None)
+        return known
+
+    def _read(self, shares: Sequence[Share], records: Records) -> dict[str, list[Placed]]:
+        """The entries of the streams that must be read, with their positions."""
+        streams = [share.stream for share in shares if share.stream not in records or share.was_begun()]
+        entries: dict[str, list[Placed]] = {stream: [] for stream in streams}
+        rows = self._ledger.recorder.streams(list(entries)) if entries else []
+        for position, stream, _, _, stored in rows:
+            entries[stream].append((position, decode_entry(bytes(stored))))
+        return entries
+
+    def _take(self, share: Share, turn: Turn, known: _Known, now: datetime) -> None:
+        """Decides one line; raises why not."""
+        line, record = turn.line, share.record
+        if isinstance(record, RunRecord):
+            self._take_start(share, record, line, now)
+            return
+        subject = turn.subject
+        assert subject is not None  # noqa: S101 - who has no run is a person
+        request = line.request(self._source)
+        if position_before(turn.keys, known) is not None:
+            share.repeated += 1
+            return
+        if subject.erased is not None:
+            # As long as their stream is empty nobody is back.
+            check_return(subject if record.version else replace(subject, stream=None), request, line.recorded)
+        if not turn.keys:
+            raise Refused("expected a person whose id is known, found a stream key alone; name them by identity")
+        if record.version == 0 and subject.identity is None:
+            raise Refused("expected a person in the ledger, found nobody of that id; name them by identity")
+        if turn.before is not None:
+            # An earlier run passed it over, or it is new in the file. What was no when its turn came stays no, or
+            # an import that was killed and run again would end in another state than one that was not.
+            decide(share.earlier(turn.before), request, now)
+        entries = self._ledger.to_entries(record.stream, record.version, decide(record, request, now))
+        share.add(line, entries, turn.keys)
+        known.update((key.key, (key.request, None if key.fence else _NO_POSITION_YET)) for key in turn.keys)
+
+    def _take_start(self, share: Share, record: RunRecord, line: EventLine, now: datetime) -> None:
+        """A run that happened elsewhere: its name is its key, and as nobody acts it occurs when it is recorded."""
+        assert isinstance(line.event, RunStarted)  # noqa: S101 - what else is read into a run
+        starts = decide_start(record, line.event, now)
+        if not starts:
+            share.repeated += 1
+            return
+        request = Request(line.event, line.recorded, line.recorded, self._source)  # type: ignore[arg-type]
+        events = [stamped(start, request, record.recorded, now) for start in starts]
+        share.add(line, self._ledger.to_entries(record.stream, record.version, events), ())

@@ -1,0 +1,2 @@
+-- A schema for a projection's tables.
+CREATE SCHEMA {tables}

@@ -1,0 +1,283 @@
+"""Whatever is asked, the command line answers in one sentence, and its exit status says whose fault it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from cli.main import consent
+from ledger.application import ConsentLedger
+from ledger.settings import Place
+from tests import builders
+from tests.cli.conftest import RunCli
+from tests.domain.given import EXAMPLES
+
+Words = tuple[str, ...]
+#: What each command needs at least; FILE is one that it can read, NEW one that is not there yet.
+ASKED: dict[Words, Words] = {
+    ("init",): (),
+    ("terms", "publish"): ("{terms}",),
+    ("terms", "list"): (),
+    ("terms", "show"): ("2025-09-28",),
+    ("record", "terms-shown"): ("eve", "--plan", "pro"),
+    ("record", "accepted"): ("eve", "--plan", "pro", "--toggle", "model-training=off"),
+    ("record", "toggle-changed"): ("ann", "--to", "off"),
+    ("import",): ("{events}",),
+    ("identities", "export"): (),
+    ("identities", "import"): ("{links}",),
+    ("simulate",): ("--subjects", "2", "--seed", "1", "-o", "{new}"),
+    ("status",): ("ann",),
+    ("check",): ("ann", "--collected-at", "2025-09-05T10:00:00Z"),
+    ("filter",): ("{items}", "--run", "r1", "--started-at", "2026-01-01T00:00:00Z", "--out", "{new}"),
+    ("replay",): (),
+    ("projections", "list"): (),
+    ("projections", "rebuild"): (),
+    ("projections", "verify"): (),
+    ("subscribe",): ("current-consent",),
+    ("export",): ("--format", "jsonl"),
+    ("erase",): ("nobody", "--yes"),
+    ("doctor",): (),
+}
+COMMANDS = pytest.mark.parametrize("path", ASKED, ids=" ".join)
+
+
+def leaves(command: click.Command, path: Words = ()) -> Iterator[tuple[Words, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from leaves(found, (*path, name))
+
+
+def at(path: Words) -> click.Command:
+    found: click.Command = consent
+    for name in path:
+        assert isinstance(found, click.Group)
+        inner = found.get_command(click.Context(found), name)
+        assert inner is not None
+        found = inner
+    return found
+
+
+def test_every_command_is_asked_here() -> None:
+    assert {path for path, _ in leaves(consent)} == ASKED.keys()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    contents = {
+        "terms": (EXAMPLES / "2025-09-28-future-runs.toml").read_text(),
+        "events": json.dumps(
+            {
+                "event": "toggle-changed",
+                "subject": "ann",
+                "occurred_at": "2025-09-07T10:00:00Z",
+                "data": {"purpose": "model-training", "to": "off", "surface": "x", "cause": "person"},
+            }
+        ),
+        "links": json.dumps({"identity": "zoe", "subject": "0" * 32}),
+        "items": "subject,item,collected_at\nann,i1,2025-09-05T10:00:00Z\n",
+    }
+    for name, text in contents.items():
+        suffix = ".csv" if name == "items" else ""
+        (tmp_path / f"{name}{suffix}").write_text(text)
+    names = {name: str(tmp_path / f"{name}{'.csv' if name == 'items' else ''}") for name in contents}
+    return {**names, "new": str(tmp_path / "new")}
+
+
+def minimal(path: Words, files: dict[str, str]) -> list[str]:
+    return [*path, *(word.format(**files) for word in ASKED[path])]
+
+
+# Wrong usage.
+
+
+@COMMANDS
+def test_wrong_usage_is_2_and_one_sentence(path: Words, files: dict[str, str], run_here: RunCli) -> None:
+    for wrong in ("--nonsense", "--help=yes"):
+        assert_one_sentence(run_here(*minimal(path, files), wrong), 2)
+    takes_any_number = any(parameter.nargs == -1 for parameter in at(path).params)
+    if not takes_any_number:
+        assert_one_sentence(run_here(*minimal(path, files), "one", "too", "many"), 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["--nonsense"], ["--ledger"], ["terms"], ["terms", "nonsense"], []]
+)
+def test_wrong_usage_of_the_program_is_2(arguments: list[str], run_cli: RunCli) -> None:
+    done = run_cli(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr
+
+
+def assert_one_sentence(done: Any, status: int) -> None:
+    assert (done.returncode, done.stdout) == (status, ""), done
+    assert done.stderr.startswith("consent: "), done
+    assert done.stderr.count("\n") == 1, done
+    assert "expected to get through" not in done.stderr, done
+
+
+# A ledger that cannot be used.
+
+
+@pytest.fixture(params=["refused", "unreadable", "empty folder", "file", "nowhere"])
+def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Place]:
+    """What is wrong with it, and where it is."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("no ledger")
+    places = {
+        "refused": Place("postgresql://127.0.0.1:1/x", None, tmp_path),
+        "unreadable": Place("postgresql://ann:secret@[::1", None, tmp_path),
+        "empty folder": Place(None, tmp_path / "empty", tmp_path),
+        "file": Place(None, tmp_path / "file", tmp_path),
+        "nowhere": Place(None, Path("/proc/nowhere/ledger"), tmp_path),
+    }
+    return request.param, places[request.param]
+
+
+@COMMANDS
+def test_a_ledger_that_cannot_be_used_is_3_and_one_sentence(
+    path: Words, unusable: tuple[str, Place], files: dict[str, str], run_here: RunCli
+) -> None:
+    what, place = unusable
+    if path == ("init",) and what == "empty folder":
+        pytest.skip("init makes one there")
+    done = run_here(*minimal(path, files), place=place)
+    assert_one_sentence(done, 3)
+    assert "secret" not in done.stderr
+    assert not Path(files["new"]).exists()
+
+
+def test_so_it_is_from_a_shell(run_cli: RunCli, tmp_path: Path) -> None:
+    done = run_cli("status", "ann", place=Place("postgresql://127.0.0.1:1/x", None, tmp_path))
+    assert_one_sentence(done, 3)
+
+
+def test_a_database_without_a_ledger_is_3(database_url: str, run_here: RunCli, tmp_path: Path) -> None:
+    assert_one_sentence(run_here("status", "ann", place=Place(database_url, None, tmp_path)), 3)
+    gone = Place(database_url.replace("/test_", "/gone_"), None, tmp_path)
+    assert_one_sentence(run_here("status", "ann", place=gone), 3)
+
+
+# Anything else.
+
+ODD = [
+    "",
+    " ",
+    "-",
+    "\udcff\udc80",
+    "x" * 100_000,
+    "Zoë 🙂 \u202e\u2028",
+    "\x1b[31m\r\n\t",
+    "id:zz",
+    "id:" + "A" * 32,
+    "key:" + "0" * 63,
+    "id:" + "f" * 32,
+    "model-training=on",
+    "2025-02-30T00:00:00Z",
+    "9999-12-31T23:59:59.9999999Z",
+    "0001-01-01T00:00:00+23:59",
+    "99999999999999999999999999",
+    "-1",
+    "/proc/self/mem",
+    "/dev/null",
+    "'; DROP TABLE ledger.log_entry; --",
+]
+
+
+@COMMANDS
+def test_odd_values_of_every_parameter_get_an_answer(
+    path: Words,
+    files: dict[str, str],
+    ledger: ConsentLedger,
+    ledger_place: Place,
+    run_here: RunCli,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    builders.grant(ledger, "ann")
+    monkeypatch.chdir(tmp_path)
+    parameters = at(path).params
+    for parameter in parameters:
+        for odd in ODD:
+            asked = with_value(path, files, parameter, odd)
+            if asked is not None:
+                assert_answered(run_here(*asked, place=ledger_place), asked)
+    assert ledger.subject("ann").stream is not None
+
+
+def with_value(path: Words, files: dict[str, str], parameter: click.Parameter, odd: str) -> list[str] | None:
+    """The least request with another value of one parameter; None for one that takes no value."""
+    words = minimal(path, files)[len(path) :]
+    if isinstance(parameter, click.Argument):
+        begins_with_it = bool(words) and not words[0].startswith("-")
+        return [*path, *(words[1:] if begins_with_it else words), "--", odd]
+    assert isinstance(parameter, click.Option)
+    if parameter.is_flag:
+        return None
+    if parameter.opts[0] in words:
+        place = words.index(parameter.opts[0])
+        del words[place : place + 2]
+    return [*path, *words, parameter.opts[0], odd]
+
+
+def assert_answered(done: Any, asked: object) -> None:
+    assert done.returncode in (0, 1, 2, 3), asked
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said, asked
+    assert "expected to get through" not in said, (asked, done.stderr)
+    if done.returncode in (2, 3):
+        assert_one_sentence(done, done.returncode)
+
+
+ODD_CONTENTS = {
+    "empty": b"",
+    "zeros": b"\x00" * 4096,
+    "no UTF-8": b"\xff\xfe\xfa subject \xc3\x28",
+    "one long line": b'{"event":"' + b"x" * 3_000_000 + b'"}\n',
+    "deep JSON": b"[" * 100_000 + b"]" * 100_000,
+    "lone surrogate": b'{"event":"terms-shown","subject":"\\ud800","identity":"\\ud800","item":"\\ud800"}\n',
+    "zero character": b'{"event":"terms-shown","subject":"a\\u0000b","identity":"a\\u0000b"}\n',
+    "no object": b'null\n1\n"x"\n[]\n',
+    "huge number": b'{"event":"run-started","run":"r","data":{"cutoff":1e999},"occurred_at":9e99}\n',
+    "TOML that is none": b'version = "\\ud800"\n[[[',
+    "broken quotes": b'subject,item,collected_at\n"ann,i1,2025\n',
+}
+
+
+#: What reads a file, with the endings that it tells files by; ODD is where the odd file goes.
+READERS: list[tuple[Words, Words]] = [
+    (("terms", "publish", "ODD"), (".toml",)),
+    (("import", "ODD"), (".jsonl",)),
+    (("identities", "import", "ODD"), (".jsonl",)),
+    (("simulate", "--items", "ODD", "--seed", "1", "-o", "NEW"), (".csv", ".jsonl", ".parquet", "")),
+    (("filter", "ODD", "--run", "r1", "--out", "NEW"), (".csv", ".jsonl", ".parquet", "")),
+    (("replay", "--terms", "ODD"), (".toml",)),
+    (("record", "terms-shown", "ann", "--plan", "pro", "--evidence", "ODD"), ("",)),
+]
+
+
+@pytest.mark.parametrize(("reader", "endings"), READERS, ids=[" ".join(reader) for reader, _ in READERS])
+def test_odd_files_get_an_answer(
+    reader: Words, endings: Words, ledger: ConsentLedger, ledger_place: Place, run_here: RunCli, tmp_path: Path
+) -> None:
+    builders.grant(ledger, "ann")
+    for number, (what, contents) in enumerate(ODD_CONTENTS.items()):
+        for ending in endings:
+            file, new = tmp_path / f"odd{number}{ending}", tmp_path / f"new{number}{ending}"
+            file.write_bytes(contents)
+            asked = [{"ODD": str(file), "NEW": str(new), "r1": f"r{number}{ending}"}.get(word, word) for word in reader]
+            assert_answered(run_here(*asked, place=ledger_place), (what, asked))
+
+
+def test_bytes_that_are_no_text_from_a_shell(run_cli: RunCli, ledger: ConsentLedger, ledger_place: Place) -> None:
+    done = run_cli("status", b"\xff\xfe".decode(errors="surrogateescape"), place=ledger_place)
+    assert_one_sentence(done, 2)

@@ -1,0 +1,188 @@
+"""`consent subscribe`, as its users run it: one JSON document a line, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from cli.main import run
+from cli.session import to_json
+from ledger.application import ConsentLedger
+from ledger.settings import Place
+from tests import builders
+from tests.cli.conftest import ROOT, SECONDS, RunCli
+
+PATH = ("subscribe", "current-consent")
+Line = dict[str, Any]
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> list[Line]:
+    assert (done.returncode, done.stderr) == (0, "")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@contextmanager
+def following(place: Place, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Queue[str]]]:
+    """A follower, and what it says, line by line; an empty one is its end."""
+    environment = {**os.environ, "CONSENT_LEDGER": place.url or "", "CONSENT_STATE": str(place.state)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *PATH, "--follow", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said: Queue[str] = Queue()
+
+    def read() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.put(line)
+        said.put("")
+
+    reader = threading.Thread(target=read)
+    with process:
+        reader.start()
+        try:
+            yield process, said
+        finally:
+            process.kill()
+            reader.join()
+
+
+def heard(said: Queue[str]) -> Line:
+    line: Line = json.loads(said.get(timeout=SECONDS))
+    return line
+
+
+def test_a_snapshot_then_nothing_then_changes(ledger: ConsentLedger, run_cli: RunCli) -> None:
+    builders.grant(ledger, "ann", "bob")
+    token = f"{ledger.identity.id.hex()}:"
+    ann, bob = (ledger.subject(name).stream for name in ("ann", "bob"))
+
+    first, *rows, last = lines(run_cli(*PATH, place=ledger.place))
+    assert first == {"intent": "snapshot", "token": token + "0"}
+    assert [(row["position"], row["row"]["stream"], row["gone"]) for row in rows] == [(3, ann, False), (5, bob, False)]
+    assert rows[0]["row"].keys() == {"stream", "purpose", "toggle", "since", "basis", "quality", "terms", "plan"}
+    assert last == {"token": token + "5"}
+
+    found = lines(run_cli("--json", *PATH, "--after", last["token"], place=ledger.place))
+    assert found == [{"intent": "nothing", "token": token + "5"}, {"token": token + "5"}]
+
+    ledger.record("ann", builders.toggled("off"))
+    ledger.erase("bob", "asked for")
+    first, *rows, last = lines(run_cli(*PATH, "--after", last["token"], place=ledger.place))
+    assert first == {"intent": "changes", "token": token + "5"}
+    assert [(row["position"], row["row"]["toggle"], row["gone"]) for row in rows] == [
+        (6, "off", False),
+        (7, "on", True),
+    ]
+    assert last == {"token": token + "7"}
+    assert lines(run_cli(*PATH, "--after", "5", place=ledger.place)) == [first, *rows, last]
+
+
+def test_a_follower_hears_of_what_is_appended(ledger: ConsentLedger) -> None:
+    builders.grant(ledger, "ann")
+    with following(ledger.place) as (process, said):
+        assert heard(said)["intent"] == "snapshot"
+        assert heard(said)["row"]["toggle"] == "on"
+        assert heard(said).keys() == {"token"}
+        ledger.record("ann", builders.toggled("off"))
+        assert (heard(said)["row"]["toggle"], heard(said)["token"]) == ("off", f"{ledger.identity.id.hex()}:4")
+        ledger.record("ann", builders.toggled("on"))
+        assert (heard(said)["row"]["toggle"], heard(said)["token"]) == ("on", f"{ledger.identity.id.hex()}:5")
+        process.send_signal(signal.SIGTERM)
+        assert said.get(timeout=SECONDS) == ""
+        assert process.stderr is not None
+        assert (process.wait(), process.stderr.read()) == (0, "")
+
+
+def test_a_follower_is_told_to_start_over_when_the_tables_were_rebuilt(ledger: ConsentLedger, run_cli: RunCli) -> None:
+    builders.grant(ledger, "ann")
+    with following(ledger.place, "--after", "1") as (_, said):
+        assert heard(said)["intent"] == "changes"
+        assert heard(said)["row"]["toggle"] == "on"
+        assert heard(said).keys() == {"token"}
+        assert run_cli("projections", "rebuild", "current-consent", place=ledger.place).returncode == 0
+        ledger.record("ann", builders.toggled("off"))
+        assert heard(said) == {"intent": "snapshot", "token": f"{ledger.identity.id.hex()}:0"}
+        assert heard(said)["row"]["toggle"] == "off"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_follower_that_is_stopped_has_done_its_work(ledger: ConsentLedger, number: int) -> None:
+    with following(ledger.place) as (process, said):
+        assert heard(said)["intent"] == "snapshot"
+        process.send_signal(number)
+        process.wait(timeout=SECONDS)
+        assert process.stderr is not None
+        assert (process.returncode, process.stderr.read()) == (0, "")
+
+
+def test_a_heartbeat_carries_the_position_when_nothing_changed(
+    ledger: ConsentLedger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[Line] = []
+
+    def say(line: Line) -> str:
+        said.append(line)
+        if len(said) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return to_json(line)
+
+    monkeypatch.setattr("cli.subscribe.HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr("cli.subscribe.to_json", say)
+    monkeypatch.setenv("CONSENT_STATE", str(ledger.place.state))
+    assert run(["--ledger", ledger.place.url or "", *PATH, "--follow"]) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == said
+    first, *heartbeats = said
+    assert first == {"intent": "snapshot", "token": f"{ledger.identity.id.hex()}:0"}
+    assert heartbeats == [{"token": first["token"]}] * 3
+
+
+@pytest.mark.parametrize(
+    ("after", "status", "sentence"),
+    [
+        ("x", 2, "expected a token like "),
+        ("0" * 32 + ":1", 1, "expected a token of this ledger, "),
+        ("1", 1, "expected a position that this ledger has reached, found 1, while the log ends at 0;"),
+    ],
+)
+def test_what_is_no_token_of_this_ledger_is_refused(
+    ledger: ConsentLedger, run_cli: RunCli, after: str, status: int, sentence: str
+) -> None:
+    done = run_cli(*PATH, "--after", after, place=ledger.place)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith(f"consent: {sentence}")
+
+
+def test_an_unknown_projection_is_wrong_usage(run_cli: RunCli) -> None:
+    done = run_cli("subscribe", "nope")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'nope' is not one of" in done.stderr
+
+
+def test_without_a_ledger_it_says_so_and_exits_3(run_cli: RunCli) -> None:
+    done = run_cli(*PATH, env={"CONSENT_LEDGER": "/nonexistent/ledger"})
+    assert (done.returncode, done.stdout) == (3, "")
+
+
+@pytest.mark.parametrize("command", ["subscribe", "projections"])
+def test_help_loads_no_database(command: str) -> None:
+    code = (
+        "import sys; from cli.main import run; run(sys.argv[1:]); heavy = {'psycopg', 'duckdb', 'eventsourcing', 'rich'};"
+        "sys.exit(not heavy.isdisjoint(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, command, "--help"], cwd=ROOT, capture_output=True, check=False)
+    assert done.returncode == 0
