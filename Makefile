@@ -44,7 +44,7 @@ $(STAMP): constraints.txt pyproject.toml
 	@touch $@
 
 demo: venv ## see it work from end to end; ITEMS=FILE runs it over your own items
-	@$(BIN)/python demo/demo.py $(if $(ITEMS),--items "$(ITEMS)")
+	@$(BIN)/python -m demo.demo $(if $(ITEMS),--items "$(ITEMS)")
 
 test: lint ## everything that CI runs: the linters, then every test
 	@echo "== pytest"

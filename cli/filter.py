@@ -38,8 +38,10 @@ def command(
         raise click.UsageError("expected --out, the folder for the files, or --dry-run; found neither")
     from ledger.gate.gate import Asked, filter_items
     from ledger.gate.gate import dry_run as dry_run_of
-    from ledger.gate.inputs import find_items
+    from ledger.gate.inputs import check_name, find_items
 
+    if out is not None:
+        check_name(out)
     asked = Asked(find_items(items), run, started_at, purpose, kind, parent)
     with session.ledger() as ledger, session.progress("starting") as watch:
         if out is None or dry_run:

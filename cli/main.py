@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -74,6 +75,9 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """One command, to its exit status: 0 done or permitted, 1 no, 2 wrong usage, 3 ledger or input unusable."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name need not be text; what replaces it is an escape that JSON has too.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         answer = consent.main(arguments, prog_name="consent", standalone_mode=False)
         sys.stdout.flush()

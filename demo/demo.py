@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -38,20 +37,17 @@ class Story:
         self._chapter += 1
         print(f"\n{self._chapter}. {title}", flush=True)
 
-    def consent(self, *arguments: str | Path, may_refuse: bool = False) -> None:
-        """One command on the demo's ledger, shown and run."""
+    def consent(self, *arguments: str | Path, last_lines: int | None = None) -> None:
+        """One command on the demo's ledger, shown and run; of a long answer the last lines."""
         print(f"\n   $ consent {' '.join(_short(argument) for argument in arguments)}", flush=True)
-        done = subprocess.run(self._command(arguments), check=False)
-        if done.returncode not in ((0, 1) if may_refuse else (0,)):
+        command = [sys.executable, "-m", "cli.main", "--ledger", str(self.ledger), *map(str, arguments)]
+        done = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE if last_lines else None)
+        if last_lines:
+            lines = done.stdout.splitlines()
+            skipped = len(lines) - last_lines
+            print("\n".join([*([f"… {skipped} more lines"] if skipped > 0 else []), *lines[-last_lines:]]))
+        if done.returncode != 0:
             raise SystemExit(f"the demo stopped: exit status {done.returncode}")
-
-    def asked(self, *arguments: str | Path) -> list[Any]:
-        """The answer of one command, for programs."""
-        done = subprocess.run(self._command(("--json", *arguments)), check=True, capture_output=True, text=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def _command(self, arguments: tuple[str | Path, ...]) -> list[str]:
-        return [sys.executable, "-m", "cli.main", "--ledger", str(self.ledger), *map(str, arguments)]
 
 
 def main() -> None:
@@ -118,7 +114,7 @@ def tell(story: Story, items: Path) -> None:
     story.consent("replay", somebody_interesting(story))
 
     story.chapter("What if a withdrawal kept stored data out of runs that start later?")
-    story.consent("replay", "--terms", OTHER_TERMS)
+    story.consent("replay", "--terms", OTHER_TERMS, last_lines=9)
     print(f"\nThe files of both runs are in {_short(story.folder)}; the ledger is {_short(story.ledger)}. Try:")
     print(f"   .venv/bin/consent --ledger {_short(story.ledger)} doctor")
 

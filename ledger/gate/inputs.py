@@ -47,15 +47,28 @@ def find_items(named: tuple[str, ...]) -> Items:
 
 def _files_of(name: str) -> list[Path]:
     path = Path(name)
-    if path.is_dir():
-        found = sorted(inner for inner in path.iterdir() if _suffix(inner) in FORMATS)
-    elif path.exists():
-        found = [path]
-    else:
-        found = sorted(Path(match) for match in glob.glob(name))
+    try:
+        if path.is_dir():
+            found = sorted(inner for inner in path.iterdir() if _suffix(inner) in FORMATS)
+        elif path.exists():
+            found = [path]
+        else:
+            found = sorted(Path(match) for match in glob.glob(name))
+    except OSError as error:
+        raise Unavailable(f"expected items in {name}, found: {error.strerror}; check the path") from None
     if not found:
         raise Unavailable(f"expected items in {name}, found no file of {', '.join(FORMATS)}; check the path")
+    for file in found:
+        check_name(file)
     return found
+
+
+def check_name(path: Path) -> None:
+    """Refuses a name that is no text: the engine cannot open it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"expected a path in UTF-8, found {str(path)!r}; rename it") from None
 
 
 def _suffix(path: Path) -> str:

@@ -15,6 +15,7 @@ from ledger.domain.entry import Entry, decode_entry
 from ledger.gate.again import RunOf, entries_of, judge_again, only_uses
 from ledger.gate.cutoff import micros_of
 from ledger.gate.duckdb_engine import Engine
+from ledger.gate.reading import READ
 from ledger.gate.record_uses import SUBJECTS, is_use_of
 from ledger.store.statements import statement
 
@@ -80,9 +81,9 @@ def count(engine: Engine, table: str) -> Counts:
 def write(engine: Engine, folder: Path, summary: dict[str, Any]) -> None:
     """The three files; whoever finds `run.json` finds the others whole."""
     work = engine.folder
-    columns = [row[0] for row in engine.connection.execute("DESCRIBE source").fetchall() if row[0] != "row"]
+    columns = [(str(row[0]), str(row[1])) for row in engine.connection.execute("DESCRIBE source").fetchall()]
     # The kind that was decided on: from this file alone every manifest is recomputed.
-    kept = ", ".join("s." + _identifier(name) for name in columns if name != "kind")
+    kept = ", ".join(_kept(name, kind) for name, kind in columns if name not in ("row", "kind"))
     for name, query in (
         (PERMITTED, _query("permitted").format(columns=kept)),
         (REFUSED, _query("refused").format(columns=kept)),
@@ -105,8 +106,10 @@ def run_in(folder: Path) -> str | None:
         return f"an unreadable {RUN}"
 
 
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _kept(name: str, kind: str) -> str:
+    """A column of the input; of texts and integers mixed, which JSON may hold, the names as they were read."""
+    column = '"' + name.replace('"', '""') + '"'
+    return f"s.{column} ->> '$' AS {column}" if kind == "JSON" and name in READ else f"s.{column}"
 
 
 def _query(name: str) -> str:

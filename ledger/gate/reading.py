@@ -18,6 +18,7 @@ ADDED = ("row", "stream", "use", "basis", "quality", "terms", "keep_until", "rea
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 #: What the engine appends to the name of a column that it met before, in whatever case.
 _NUMBERED = re.compile(r"_[0-9]+\Z")
+_PATTERN = re.compile(r"[*?\[]")
 _CSV_ERROR = re.compile(r"CSV Error on Line: ([0-9]+)\n.*\n  file = ([^\n]*)\n", re.DOTALL)
 _CSV_REASONS = ("Expected Number of Columns", "unterminated quote", "Invalid unicode", "Maximum line size")
 #: CSV as RFC 4180 has it. A dialect guessed from some rows may lose others: a row that begins with # is no comment.
@@ -56,7 +57,9 @@ def load(engine: duckdb.DuckDBPyConnection, items: Items) -> None:
 
 def _reader(engine: duckdb.DuckDBPyConnection, items: Items) -> tuple[str, dict[str, str]]:
     """The table function that reads the files, and the types of the columns it gives."""
-    files = f"[{', '.join(_quoted(str(path)) for path in items.files)}], {_FILES}"
+    # The engine takes every name for a pattern: `a[1].csv` must not be read as `a1.csv`, which nobody named.
+    names = [_quoted(_PATTERN.sub(r"[\g<0>]", str(path))) for path in items.files]
+    files = f"[{', '.join(names)}], {_FILES}"
     match items.format:
         case "parquet":
             reader = f"read_parquet({files})"

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from ledger.application import MOST_ATTEMPTS, ConsentLedger
 from ledger.domain.consent import Record
@@ -18,6 +17,7 @@ from ledger.importing.lines import RawLine, lines_of
 from ledger.importing.rejects import Rejects
 from ledger.importing.shares import Share
 from ledger.importing.sorting import ExternalSort
+from ledger.importing.watcher import Watcher
 from ledger.store.writer import Outcome
 
 #: One transaction: its commit is spread over so many lines, and other writers wait no longer than it takes.
@@ -25,13 +25,6 @@ BATCH_LINES = 2_000
 #: The same, where lines are long.
 BATCH_BYTES = 4 * 1024 * 1024
 _NUMBER_BYTES = 8
-
-
-class Watcher(Protocol):
-    """Who is told how far it is."""
-
-    def now(self, what: str, total: int | None = None) -> None: ...
-    def advance(self, by: int = 1) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ class Rejects:
     """Collects the rejects of one file, and writes them in the order of its lines."""
 
     def __init__(self, of: Path) -> None:
-        self.path = of.with_name(of.name + ".rejects.jsonl")
+        self.path = Path(f"{of}.rejects.jsonl")
         self._sorted: ExternalSort[Reject] = ExternalSort(
             key=lambda reject: reject.line,
             to_bytes=msgspec.json.encode,

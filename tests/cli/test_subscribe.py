@@ -181,7 +181,8 @@ def test_without_a_ledger_it_says_so_and_exits_3(run_cli: RunCli) -> None:
 @pytest.mark.parametrize("command", ["subscribe", "projections"])
 def test_help_loads_no_database(command: str) -> None:
     code = (
-        "import sys; from cli.main import run; run(sys.argv[1:]); heavy = {'psycopg', 'duckdb', 'eventsourcing', 'rich'};"
+        "import sys; from cli.main import run; run(sys.argv[1:]);"
+        "heavy = {'psycopg', 'duckdb', 'eventsourcing', 'rich'};"
         "sys.exit(not heavy.isdisjoint(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code, command, "--help"], cwd=ROOT, capture_output=True, check=False)

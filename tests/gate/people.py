@@ -13,8 +13,9 @@ from msgspec import structs
 
 from ledger.application import ConsentLedger
 from ledger.domain.entry import Imported, encode_entry
-from ledger.domain.events import Event
+from ledger.domain.events import Event, SubjectEvent
 from ledger.domain.names import subject_stream
+from ledger.domain.recording import Request
 from ledger.domain.terms import Terms
 from ledger.domain.times import format_time
 from ledger.store.writer import Append
@@ -22,8 +23,18 @@ from tests.domain import given
 
 #: A person's past: what happened, and when it was recorded and, unless a second time says so, occurred.
 Past = Sequence[tuple[Event, datetime] | tuple[Event, datetime, datetime]]
+GRANTED = given.at("10")
+COLLECTED = given.at("20")
+#: Who was shown the terms and accepted them, touching nothing.
+PAST: Past = [(given.shown(), GRANTED), (given.accepted(), GRANTED)]
+NAMES = ("ann", "bob", "cem")
 #: Appends in one transaction.
 BATCH = 1_000
+
+
+def late(event: SubjectEvent, recorded: datetime, occurred: datetime | None = None) -> Request:
+    """An event as an import brings it, with times of its own."""
+    return Request(event, occurred or recorded, recorded, source="late")
 
 
 def fill(ledger: ConsentLedger, pasts: Mapping[str, Past]) -> None:

@@ -38,7 +38,7 @@ def test_a_broken_one_is_not_used(tmp_path: Path, content: str) -> None:
     create_secret(tmp_path, ONE)
     (file,) = tmp_path.glob("*/*")
     file.write_text(content)
-    with pytest.raises(Unavailable, match="secret|bytes in hex"):
+    with pytest.raises(Unavailable, match=r"secret|bytes in hex"):
         read_secret(tmp_path, ONE)
 
 

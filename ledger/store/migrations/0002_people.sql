@@ -39,6 +39,22 @@ CREATE TABLE ledger.erased_identity (
     PRIMARY KEY (fingerprint, erased_at)
 );
 
+-- No link leads to a subject that was erased, whoever makes it: a list of links that was saved before must not bring
+-- the person back. After each row, for the stream is computed; it waits for erasures under way, as link_identities.
+CREATE FUNCTION ledger.refuse_erased() RETURNS trigger
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ledger, pg_temp
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared('ledger.erased_identity'::regclass::oid::bigint);
+    IF EXISTS (SELECT FROM log_entry l WHERE l.stream = NEW.stream AND l.event = 'subject-erased') THEN
+        RAISE EXCEPTION 'the subject was erased' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER nobody_erased AFTER INSERT ON ledger.identities
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_erased();
+
 -- The service may ask for those it can name, and cannot list the others.
 CREATE FUNCTION ledger.find_identities(names text[])
 RETURNS TABLE (identity text, subject_id bytea)

@@ -1,0 +1,35 @@
+"""Sorting more than is held: the order of `sorted`, whatever was spilled."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ledger.importing import sorting
+from ledger.importing.sorting import ExternalSort
+
+
+@pytest.mark.parametrize("most_items", [1, 7, 1_000_000])
+@pytest.mark.parametrize("read_ahead", [4, 64, 32 * 1024])
+def test_items_come_back_in_order(monkeypatch: pytest.MonkeyPatch, most_items: int, read_ahead: int) -> None:
+    monkeypatch.setattr(sorting, "MOST_ITEMS", most_items)
+    monkeypatch.setattr(sorting, "READ_AHEAD", read_ahead)
+    chance = random.Random(1)
+    items = [chance.randbytes(chance.choice([1, 3, 40, 500])) for _ in range(200)]
+    sort: ExternalSort[bytes] = ExternalSort(lambda item: item, lambda item: item, lambda item: item)
+    for item in items:
+        sort.add(item, len(item))
+    assert list(sort) == sorted(items)
+    assert sort.count == 200
+    sort.close()
+
+
+def test_what_is_held_is_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorting, "MOST_BYTES", 1_000)
+    sort: ExternalSort[bytes] = ExternalSort(lambda item: item, lambda item: item, lambda item: item)
+    for number in range(100):
+        sort.add(number.to_bytes(2, "big") * 200, 400)
+        assert len(sort._held) * 400 < 1_000
+    assert list(sort) == [number.to_bytes(2, "big") * 200 for number in range(100)]
+    sort.close()
