@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from eventsourcing.application import Application
 from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import InfrastructureFactory, Mapper, ProcessRecorder, RecordConflictError
+from eventsourcing.persistence import Mapper, RecordConflictError
 from msgspec import Struct
 
 from ledger.domain.consent import Record, record_of
@@ -33,6 +33,7 @@ from ledger.store.database import connect, open_pool
 from ledger.store.erasure import append_and_forget
 from ledger.store.evidence import Evidence, new_evidence
 from ledger.store.identities import Identities, Subject
+from ledger.store.infrastructure import Infrastructure
 from ledger.store.keys import Key, fence_of, keys_of
 from ledger.store.recorder import AlreadyRecorded, LogRecorder, OutOfTime, key_reused
 from ledger.store.secret import read_secret
@@ -76,9 +77,9 @@ class ConsentLedger(Application[str]):
 
     # What eventsourcing asks an application to be made of.
 
-    def construct_factory(self, env: Any) -> InfrastructureFactory:  # noqa: ARG002 - nothing comes from the environment
+    def construct_factory(self, env: Any) -> Infrastructure:  # noqa: ARG002 - nothing comes from the environment
         recorder = LogRecorder(self._pool, self.writer, self.clock, self.place.name)
-        return _Infrastructure(recorder)
+        return Infrastructure(recorder)
 
     def construct_mapper(self) -> Mapper[str]:
         return EntryMapper()
@@ -313,28 +314,8 @@ class ConsentLedger(Application[str]):
         return (entries[-1][1].version, entries[-1][1].recorded) if entries else (0, None)
 
 
-class _Infrastructure(InfrastructureFactory):
-    """The recorder, made already: nothing is found by a name in the environment."""
-
-    def __init__(self, recorder: LogRecorder) -> None:
-        super().__init__(None)
-        self._recorder = recorder
-
-    def application_recorder(self) -> LogRecorder:
-        return self._recorder
-
-    def aggregate_recorder(self, purpose: str = "events") -> LogRecorder:  # noqa: ARG002 - one log, no snapshots
-        return self._recorder
-
-    def tracking_recorder(self, tracking_recorder_class: Any = None) -> Any:
-        raise NotImplementedError("projections keep their positions themselves")
-
-    def process_recorder(self) -> ProcessRecorder:
-        raise NotImplementedError("projections keep their positions themselves")
-
-
-def position_before(keys: Iterable[Key], known: Mapping[bytes, tuple[bytes, int | None]]) -> int | None:
-    """Where the request that `keys` stand for was recorded, as far as `known` says; `KeyReused` if another was."""
+def position_before(keys: Sequence[Key], known: Mapping[bytes, tuple[bytes, int | None]]) -> int | None:
+    """The position that `known` has for `keys`, if any; `KeyReused` where one of them stands for another request."""
     position: int | None = None
     for key in keys:
         request, found = known.get(key.key, (key.request, None))

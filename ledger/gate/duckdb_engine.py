@@ -37,6 +37,8 @@ class Engine:
             },
         )
         self.connection.execute("SET TimeZone = 'UTC'")
+        # It would be drawn on standard output, whether or not that is a terminal.
+        self.connection.execute("SET enable_progress_bar = false")
         self.script("macros")
         self.script("tables")
 

@@ -20,7 +20,6 @@ from ledger.importing.shares import Placed, Share, Turn
 from ledger.store.identities import Subject, new_subject_id
 from ledger.store.keys import Key, keys_of
 
-Records = Mapping[str, Record | RunRecord]
 _Known = dict[bytes, tuple[bytes, int | None]]
 #: Where a request of this batch stands that is not stored yet.
 _NO_POSITION_YET = 0
@@ -52,15 +51,16 @@ class Decisions:
             shares[stream].turns.append(Turn(line, subject))
         return list(shares.values())
 
-    def decide(self, shares: Sequence[Share], records: Records) -> None:
-        """Decides every line of `shares`. `records` are what some of their streams say, as far as is known."""
+    def decide(self, shares: Sequence[Share], stored: Mapping[str, Share]) -> None:
+        """Decides every line of `shares`; `stored` are the last ones, by stream, on whose records it can go on."""
         now = self._ledger.clock.now()
         known = self._look_up([turn for share in shares for turn in share.turns])
-        entries = self._read([share for share in shares if share.needs_entries()], records)
+        entries = self._read(shares, stored)
         for share in shares:
-            if share.stream in records and share.stream not in entries:
-                share.record = records[share.stream]
-            share.begin(entries.get(share.stream, ()), self._catalogue)
+            if share.stream in entries:
+                share.begin(entries[share.stream], self._source)
+            elif share.stream in stored:
+                share.go_on(stored[share.stream])
             for turn in share.turns:
                 try:
                     self._take(share, turn, known, now)
@@ -101,13 +101,14 @@ class Decisions:
             turn.place = next((at for key in turn.keys if (at := known.get(key.key, (b"", None))[1]) is not None), None)
         return known
 
-    def _read(self, shares: Sequence[Share], records: Records) -> dict[str, list[Placed]]:
+    def _read(self, shares: Sequence[Share], stored: Mapping[str, Share]) -> dict[str, list[Placed]]:
         """The entries of the streams that must be read, with their positions."""
-        streams = [share.stream for share in shares if share.stream not in records or share.was_begun()]
-        entries: dict[str, list[Placed]] = {stream: [] for stream in streams}
+        entries: dict[str, list[Placed]] = {
+            share.stream: [] for share in shares if share.needs_entries(is_known=share.stream in stored)
+        }
         rows = self._ledger.recorder.streams(list(entries)) if entries else []
-        for position, stream, _, _, stored in rows:
-            entries[stream].append((position, decode_entry(bytes(stored))))
+        for position, stream, _, _, entry in rows:
+            entries[stream].append((position, decode_entry(bytes(entry))))
         return entries
 
     def _take(self, share: Share, turn: Turn, known: _Known, now: datetime) -> None:
@@ -129,11 +130,12 @@ class Decisions:
             raise Refused("expected a person whose id is known, found a stream key alone; name them by identity")
         if record.version == 0 and subject.identity is None:
             raise Refused("expected a person in the ledger, found nobody of that id; name them by identity")
-        if turn.before is not None:
-            # An earlier run passed it over, or it is new in the file. What was no when its turn came stays no, or
-            # an import that was killed and run again would end in another state than one that was not.
-            decide(share.earlier(turn.before), request, now)
-        entries = self._ledger.to_entries(record.stream, record.version, decide(record, request, now))
+        events = decide(record, request, now)
+        if (before := share.before(turn, self._source, self._catalogue)) is not None:
+            # An earlier run stored what comes after it. What was no when its turn came stays no, or an import that
+            # was killed and run again would end in another state than one that was not.
+            decide(before, request, now)
+        entries = self._ledger.to_entries(record.stream, record.version, events)
         share.add(line, entries, turn.keys)
         known.update((key.key, (key.request, None if key.fence else _NO_POSITION_YET)) for key in turn.keys)
 

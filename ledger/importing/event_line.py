@@ -60,9 +60,14 @@ class EventLine(Struct, frozen=True, gc=False):
     given: bytes
 
     @property
-    def order(self) -> tuple[datetime, int]:
+    def moment(self) -> tuple[datetime, str]:
+        """When it was recorded, and of whom or what."""
+        return self.recorded, self.named or self.run or ""
+
+    @property
+    def order(self) -> tuple[datetime, str, int]:
         """A subject's lines are taken as they were recorded, and those of one moment as they stand in the file."""
-        return self.recorded, self.raw.number
+        return self.recorded, self.named or self.run or "", self.raw.number
 
     def request(self, source: str) -> Request:
         """What the line asks to record."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.application import MOST_ATTEMPTS, ConsentLedger
-from ledger.domain.consent import Record
-from ledger.domain.runs import RunRecord
 from ledger.errors import InvalidInput, Unavailable
 from ledger.importing.decisions import Decisions
 from ledger.importing.event_line import EventLine, event_line
@@ -24,6 +22,8 @@ from ledger.store.writer import Outcome
 BATCH_LINES = 2_000
 #: The same, where lines are long.
 BATCH_BYTES = 4 * 1024 * 1024
+#: What one person did at one moment stays together, unless it is more than any person can do.
+MOST_BATCH_LINES = 10 * BATCH_LINES
 _NUMBER_BYTES = 8
 
 
@@ -89,11 +89,12 @@ def _batches(lines: Iterable[EventLine]) -> Iterator[list[EventLine]]:
     batch: list[EventLine] = []
     size = 0
     for line in lines:
-        batch.append(line)
-        size += line.raw.length
-        if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
+        is_full = len(batch) >= BATCH_LINES or size >= BATCH_BYTES
+        if is_full and (line.moment != batch[-1].moment or len(batch) >= MOST_BATCH_LINES):
             yield batch
             batch, size = [], 0
+        batch.append(line)
+        size += line.raw.length
     if batch:
         yield batch
 
@@ -107,8 +108,8 @@ class _Importing:
         self._rejects = rejects
         self._watcher = watcher
         self._under_way: tuple[list[Share], Future[list[Outcome]]] | None = None
-        #: What the streams of the batch stored last say.
-        self._records: dict[str, Record | RunRecord] = {}
+        #: What was stored last, by stream.
+        self._stored: dict[str, Share] = {}
         self.stored = 0
         self.repeated = 0
 
@@ -117,9 +118,9 @@ class _Importing:
             for lines in batches:
                 shares = self._decisions.shares_of(lines)
                 busy = {share.stream for share in self._under_way[0]} if self._under_way else set()
-                self._decisions.decide([share for share in shares if share.stream not in busy], self._records)
+                self._decisions.decide([share for share in shares if share.stream not in busy], self._stored)
                 self._settle()
-                self._decisions.decide([share for share in shares if share.stream in busy], self._records)
+                self._decisions.decide([share for share in shares if share.stream in busy], self._stored)
                 self._under_way = shares, thread.submit(self._store, shares)
             self._settle()
 
@@ -133,7 +134,7 @@ class _Importing:
             return
         shares, storing = self._under_way
         outcomes = storing.result()
-        self._records = {}
+        self._stored = {}
         for _ in range(MOST_ATTEMPTS):
             lost = self._count(shares, outcomes)
             if not lost:
@@ -158,5 +159,5 @@ class _Importing:
                 self._rejects.add(raw, reason)
             self._watcher.advance(len(share.turns))
             if share.entries:
-                self._records[share.stream] = share.record
+                self._stored[share.stream] = share
         return lost

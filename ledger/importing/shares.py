@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ledger.domain.consent import Record, fold
+from msgspec import UNSET
+
+from ledger.domain.consent import Record, fold, record_of
 from ledger.domain.entry import Entry, encode_entry
 from ledger.domain.runs import RunRecord, fold_run
 from ledger.domain.terms import Catalogue
+from ledger.domain.times import format_time
 from ledger.importing.event_line import EventLine
 from ledger.importing.lines import RawLine
 from ledger.store.identities import Subject
@@ -17,9 +19,11 @@ from ledger.store.keys import Key
 from ledger.store.writer import Append
 
 Placed = tuple[int, Entry]
+#: The position of what this batch adds.
+_NOT_YET = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Turn:
     """One line's turn; `place` is where it was recorded before."""
 
@@ -28,11 +32,9 @@ class Turn:
     subject: Subject | None
     keys: list[Key] = field(default_factory=list)
     place: int | None = None
-    #: The first place of what comes after it in the file, if an earlier run stored some of that.
-    before: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Share:
     """The lines of one stream, and what was decided on them so far."""
 
@@ -50,9 +52,8 @@ class Share:
     rejected: list[tuple[RawLine, str]] = field(default_factory=list)
     #: Whether somebody new turned out to be linked, or erased, by another caller: to be decided again.
     is_lost: bool = False
-    #: What an earlier run saw at the turn of a line that it did not store, and what it stored after that.
-    _earlier: Record | None = None
-    _later: deque[Placed] = field(default_factory=deque)
+    #: The whole stream, where an earlier run may have stored what comes after one of the lines.
+    _whole: list[Placed] | None = None
 
     @property
     def append(self) -> Append | None:
@@ -61,33 +62,33 @@ class Share:
             return None
         return Append(self.stream, self.first_version, self.entries, self.keys)
 
-    def needs_entries(self) -> bool:
-        """Whether anything is to be decided, on a stream that may hold something."""
-        return self.new_id is None and any(turn.place is None for turn in self.turns)
+    def needs_entries(self, is_known: bool) -> bool:
+        """Whether there is anything to decide on a stream that must be read; `is_known`: the last batch had it."""
+        was_begun = any(turn.place is not None for turn in self.turns)
+        is_done = all(turn.place is not None for turn in self.turns)
+        return self.new_id is None and not is_done and (was_begun or not is_known)
 
-    def was_begun(self) -> bool:
-        """Whether an earlier run stored some of these lines, so that the places of its entries matter."""
-        return any(turn.place is not None for turn in self.turns)
-
-    def begin(self, placed: Sequence[Placed], catalogue: Catalogue) -> None:
+    def begin(self, placed: Sequence[Placed], source: str) -> None:
         """Takes in the stream as it is; then lines are decided, in order."""
         _fold(self.record, [entry for _, entry in placed])
         self.first_version = self.record.version + 1
-        if not placed or not self.was_begun():
-            return
-        self._earlier, self._later = Record(self.stream, catalogue), deque(placed)
-        before: int | None = None
-        for turn in reversed(self.turns):
-            turn.before = before
-            if turn.place is not None:
-                before = turn.place if before is None else min(before, turn.place)
+        first = format_time(self.turns[0].line.recorded)
+        if any(turn.place is not None for turn in self.turns) or any(_is_later(e, first, source) for _, e in placed):
+            self._whole = list(placed)
 
-    def earlier(self, before: int) -> Record:
-        """The record as it was before that position, with what was added to it since."""
-        assert self._earlier is not None  # noqa: S101 - of a share that was begun
-        while self._later and self._later[0][0] < before:
-            _fold(self._earlier, [self._later.popleft()[1]])
-        return self._earlier
+    def go_on(self, last: Share) -> None:
+        """Takes over what the last batch knew of the stream."""
+        self.record, self._whole = last.record, last._whole
+        self.first_version = self.record.version + 1
+
+    def before(self, turn: Turn, source: str, catalogue: Catalogue) -> Record | None:
+        """The record without what the same source brings after this line; None where nothing of it is stored."""
+        if self._whole is None:
+            return None
+        after = {other.place for other in self.turns[self.turns.index(turn) + 1 :]}
+        moment = format_time(turn.line.recorded)
+        kept = [entry for place, entry in self._whole if place not in after and not _is_later(entry, moment, source)]
+        return None if len(kept) == len(self._whole) else record_of(self.stream, kept, catalogue)
 
     def add(self, line: EventLine, entries: Sequence[Entry], keys: Iterable[Key]) -> None:
         """What was decided on `line`; nothing of it where an entry cannot be stored."""
@@ -96,8 +97,16 @@ class Share:
         self.entries += stored
         self.first = self.first or line
         _fold(self.record, entries)
-        if self._earlier is not None:
-            _fold(self._earlier, entries)
+        if self._whole is not None:
+            self._whole += [(_NOT_YET, entry) for entry in entries]
+
+
+def _is_later(entry: Entry, moment: str, source: str) -> bool:
+    """Whether that source recorded it after `moment`, a time as entries write it."""
+    if entry.imported is UNSET or entry.imported.source != source:
+        return False
+    own = entry.recorded_at if entry.imported.recorded_at is UNSET else entry.imported.recorded_at
+    return own > moment
 
 
 def _fold(record: Record | RunRecord, entries: Iterable[Entry]) -> None:

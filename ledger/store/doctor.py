@@ -155,8 +155,8 @@ def _guards(connection: Connection) -> Iterator[Finding]:
     faults = _Faults()
     for guard, fault in _rows(connection, "doctor_guards"):
         faults.add(f"{guard} {fault}")
-    remedy = "the owner makes them again as the first migration does, and finds out who changed them"
-    yield faults.finding("guards", "in place, enabled ALWAYS", remedy)
+    remedy = "the owner makes them again as the migrations do, and finds out who changed them"
+    yield faults.finding("guards", "in place and enabled", remedy)
 
 
 def _entries(connection: Connection, watch: Watch) -> Iterator[Finding]:

@@ -145,6 +145,7 @@ def test_many_faults_are_counted_and_the_first_are_named(
             "guards",
             "never_truncated on ledger.idempotency_key not enabled ALWAYS",
         ),
+        ("DROP TRIGGER nobody_erased ON ledger.identities", "guards", "nobody_erased on ledger.identities missing"),
         ("ALTER TABLE ledger.ledger DISABLE TRIGGER append_only", "guards", "append_only on ledger.ledger disabled"),
         (
             "DROP TRIGGER append_only ON ledger.log_entry;"
@@ -179,6 +180,8 @@ def test_what_else_may_be_wrong(sound: Place, run_here: RunCli, statement: str, 
 def test_what_is_left_of_somebody_erased(sound: Place, bob: Subject, run_here: RunCli) -> None:
     zeros = bytes(32)
     with builders.admin(sound) as connection:
+        # As a backup is restored, without the guards.
+        connection.execute("SET session_replication_role = replica")
         connection.execute(
             "INSERT INTO ledger.identities (identity, subject_id, fingerprint) VALUES ('bob', %s, %s)",
             [bob.subject_id, zeros],

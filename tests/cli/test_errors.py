@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,32 +129,42 @@ def assert_one_sentence(done: Any, status: int) -> None:
 # A ledger that cannot be used.
 
 
-@pytest.fixture(params=["refused", "unreadable", "empty folder", "file", "nowhere"])
-def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Place]:
-    """What is wrong with it, and where it is."""
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "file").write_text("no ledger")
-    places = {
-        "refused": Place("postgresql://127.0.0.1:1/x", None, tmp_path),
-        "unreadable": Place("postgresql://ann:secret@[::1", None, tmp_path),
-        "empty folder": Place(None, tmp_path / "empty", tmp_path),
-        "file": Place(None, tmp_path / "file", tmp_path),
-        "nowhere": Place(None, Path("/proc/nowhere/ledger"), tmp_path),
-    }
-    return request.param, places[request.param]
+UNUSABLE = ["refused", "no URL", "empty folder", "file", "nowhere"]
 
 
-@COMMANDS
+def unusable(what: str, folder: Path) -> Place:
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("no ledger")
+    return {
+        "refused": Place("postgresql://127.0.0.1:1/x", None, folder),
+        "no URL": Place("postgresql://ann:secret@[::1", None, folder),
+        "empty folder": Place(None, folder / "empty", folder),
+        "file": Place(None, folder / "file", folder),
+        "nowhere": Place(None, Path("/proc/nowhere/ledger"), folder),
+    }[what]
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    # In an empty folder, init makes a ledger.
+    [(path, what) for path in ASKED for what in UNUSABLE if (path, what) != (("init",), "empty folder")],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
 def test_a_ledger_that_cannot_be_used_is_3_and_one_sentence(
-    path: Words, unusable: tuple[str, Place], files: dict[str, str], run_here: RunCli
+    path: Words, what: str, files: dict[str, str], run_here: RunCli, tmp_path: Path
 ) -> None:
-    what, place = unusable
-    if path == ("init",) and what == "empty folder":
-        pytest.skip("init makes one there")
-    done = run_here(*minimal(path, files), place=place)
+    done = run_here(*minimal(path, files), place=unusable(what, tmp_path))
     assert_one_sentence(done, 3)
     assert "secret" not in done.stderr
     assert not Path(files["new"]).exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_folder_that_may_not_be_read_is_3(run_here: RunCli, tmp_path: Path) -> None:
+    forbidden = tmp_path / "forbidden"
+    forbidden.mkdir(mode=0)
+    assert_one_sentence(run_here("status", "ann", place=Place(None, forbidden / "ledger", tmp_path)), 3)
+    assert_one_sentence(run_here("init", place=Place(None, forbidden / "ledger", tmp_path)), 3)
 
 
 def test_so_it_is_from_a_shell(run_cli: RunCli, tmp_path: Path) -> None:

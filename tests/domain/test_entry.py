@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 import rfc8785
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -121,11 +121,13 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(VALUES)
 def test_canonical_is_what_rfc_8785_says(value: Any) -> None:
     assert canonical(value) == rfc8785.dumps(value)
 
 
+@settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TEXTS)
 def test_every_text_of_terms_comes_back(text: str) -> None:
     terms = msgspec.structs.replace(SHIPPED, title=text or "x")

@@ -63,7 +63,13 @@ def fields(verdict: Verdict | reference.Answer) -> tuple[object, ...]:
 def test_the_histories_reach_every_reason() -> None:
     reached: Counter[str] = Counter()
 
-    @settings(max_examples=600, derandomize=True, database=None, deadline=None)
+    @settings(
+        max_examples=600,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
     @forall(history=histories(), asked=items(), run=run_starts(), now=judged_at())
     def count(history: History, asked: list[Item], run: datetime, now: datetime) -> None:
         record = history.record

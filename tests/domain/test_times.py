@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.domain.times import (
@@ -22,11 +22,13 @@ from ledger.errors import InvalidInput
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), timezones=st.just(UTC))  # noqa: DTZ001
 
 
+@settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MOMENTS)
 def test_parse_time_is_the_inverse_of_format_time(moment: datetime) -> None:
     assert parse_time(format_time(moment)) == moment
 
 
+@settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MOMENTS, st.integers(-14 * 60, 14 * 60))
 def test_a_moment_is_written_in_utc_whatever_its_zone(moment: datetime, minutes: int) -> None:
     if not datetime(1970, 1, 3, tzinfo=UTC) < moment < datetime(9999, 12, 30, tzinfo=UTC):

@@ -40,7 +40,9 @@ def test_lines_are_numbered_as_they_stand_and_blank_ones_are_none() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
-@pytest.mark.parametrize("length", [LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1, LONGEST_LINE + 2, 5 * LONGEST_LINE])
+@pytest.mark.parametrize(
+    "length", [LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1, LONGEST_LINE + 2, 5 * LONGEST_LINE]
+)
 def test_a_line_is_as_long_as_it_may_be_or_cut(length: int, end: bytes) -> None:
     found = list(lines_of(io.BytesIO(b"x" * length + end + (b"next" if end else b""))))
     assert [line.number for line in found] == ([1, 2] if end else [1])
@@ -58,7 +60,9 @@ json_values = st.recursive(
 
 
 @any_of(st.dictionaries(st.text(max_size=3), json_values, max_size=4), st.booleans(), st.sampled_from([None, 0, 3]))
-def test_every_way_to_write_an_object_reads_as_that_object(fields: dict[str, Any], ascii: bool, indent: int | None) -> None:
+def test_every_way_to_write_an_object_reads_as_that_object(
+    fields: dict[str, Any], ascii: bool, indent: int | None
+) -> None:
     try:
         text = json.dumps(fields, ensure_ascii=ascii, indent=indent).encode()
     except UnicodeEncodeError:

@@ -424,6 +424,27 @@ def test_a_subscriber_reading_while_batches_and_rebuilds_go_on_misses_nothing(
     assert intents.count("snapshot") > 1, "no rebuild was swapped in meanwhile, so nothing was shown"
 
 
+def test_a_swap_in_the_middle_of_a_read_is_noticed(
+    projection: Projection, ledger: ConsentLedger, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Population(ledger, seed=16).grow(4)
+    held: dict[Key, Any] = {}
+    swaps: list[int] = []
+
+    def standing_and_then_a_swap(subscription: Subscription) -> tuple[int, int]:
+        standing = original(subscription)
+        if not swaps:
+            swaps.append(rebuild(runner, projection))
+        return standing
+
+    with Subscription(ledger, projection) as subscription:
+        original = Subscription._standing
+        monkeypatch.setattr(Subscription, "_standing", standing_and_then_a_swap)
+        take_in(projection, held, subscription.next_page())
+    assert swaps
+    assert held == rows_from_log(projection, ledger.place, ledger.recorder.head())
+
+
 def test_after_a_rebuild_whoever_read_before_starts_over(
     projection: Projection, ledger: ConsentLedger, runner: Runner
 ) -> None:

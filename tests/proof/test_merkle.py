@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pymerkle import InmemoryTree
 
@@ -52,6 +52,7 @@ def test_leaves_and_nodes_are_told_apart() -> None:
     assert leaf_hash(left + right) != node_hash(left, right)
 
 
+@settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=40), max_size=70))
 def test_another_implementation_gives_the_same_root(entries: list[bytes]) -> None:
     tree = InmemoryTree(algorithm="sha256")
