@@ -44,7 +44,7 @@ def command(
         for line in lines:
             sys.stdout.buffer.write(line + b"\n")
         session.remark(
-            f"simulated: {counts.total()} people under terms {terms.version}, seed {seed}; none of it is real"
+            f"simulated {counts.total()} people under terms {terms.version}, seed {seed}; none of it is real"
         )
         return
     events = 0

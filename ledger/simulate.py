@@ -16,7 +16,8 @@ from ledger.domain.entry import canonical
 from ledger.domain.terms import Terms, Toggle
 from ledger.domain.times import format_time, start_of_day
 
-POP_UP, SETTINGS, ADMINISTRATION = "simulated-pop-up", "simulated-privacy-settings", "simulated-administration"
+POP_UP, CHECKOUT = "simulated-pop-up", "simulated-checkout"
+SETTINGS, ADMINISTRATION = "simulated-privacy-settings", "simulated-administration"
 
 #: How people behave, in percent. Most accept what is preset without noticing it; the rest is there so that every
 #: rule about decisions has somebody to apply to.
@@ -71,7 +72,7 @@ class _Person:
         self._terms = terms
         self._name = name
         self._random = chance.random
-        self._lines: list[bytes] = []
+        self._lines: list[tuple[datetime, bytes]] = []
         self._locale = self._one_of(_LOCALES)
         self._plan = self._one_of(terms.plans)
         self._next_plan = self._plan
@@ -94,19 +95,23 @@ class _Person:
         return name
 
     def live(self, behaviour: str) -> list[bytes]:
-        """All that happens to this person, in order."""
-        if behaviour == "never-shown":
-            return []
-        self._see(self._shown)
-        if behaviour == "undecided":
-            return self._lines
+        """All that happens to this person, in the order it was recorded."""
+        if behaviour != "never-shown":
+            self._see(self._shown)
+            if behaviour != "undecided":
+                self._decide(behaviour)
+            if self._next_plan != self._plan and self._plan_changes > self._shown:
+                # Whoever buys another plan is shown what holds there.
+                self._see(self._plan_changes, CHECKOUT)
+        return [line for _, line in sorted(self._lines, key=lambda line: line[0])]
+
+    def _decide(self, behaviour: str) -> None:
         if behaviour == "shown-twice":
             self._shown += self._between(timedelta(hours=6), timedelta(days=3))
             self._see(self._shown)
         accepted = self._shown + self._between(timedelta(seconds=3), timedelta(minutes=4))
         self._accept(accepted, _OPERATED_AT_ACCEPT.get(behaviour))
         self._change_later(behaviour, accepted)
-        return self._lines
 
     def _change_later(self, behaviour: str, accepted: datetime) -> None:
         changed = accepted + self._between(*OFF_AFTER)
@@ -121,7 +126,7 @@ class _Person:
             case "off-by-administrator":
                 self._set("off", changed, surface=ADMINISTRATION, cause="administrator")
 
-    def _see(self, at: datetime) -> None:
+    def _see(self, at: datetime, surface: str = POP_UP) -> None:
         self._happens(
             "terms-shown",
             at,
@@ -129,7 +134,7 @@ class _Person:
             notice=self._terms.notice_hash(),
             toggles=self._toggles,
             plan=self._plan_at(at),
-            surface=POP_UP,
+            surface=surface,
             locale=self._locale,
         )
 
@@ -170,7 +175,7 @@ class _Person:
         line: dict[str, Any] = {"event": event, "subject": self._name, "occurred_at": format_time(at), "data": data}
         if recorded is not None:
             line["recorded_at"] = format_time(recorded)
-        self._lines.append(canonical(line))
+        self._lines.append((recorded or at, canonical(line)))
 
     def _plan_at(self, moment: datetime) -> str:
         return self._next_plan if moment >= self._plan_changes else self._plan

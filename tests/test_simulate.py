@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import structs
 
 from ledger import simulate as module
 from ledger.application import ConsentLedger
 from ledger.domain.eligibility import Item, judge_item
 from ledger.domain.terms import Terms
-from ledger.domain.times import format_time, parse_time, start_of_day
+from ledger.domain.times import parse_time, start_of_day
 from ledger.simulate import BEHAVIOURS, HORIZON, simulate, subjects
 from tests.domain.given import SHIPPED, at, terms
 from tests.importing.events import PURPOSE, take
@@ -32,7 +31,7 @@ def population(of: Terms, count: int, seed: int = 1) -> tuple[list[dict[str, Any
 
 def test_the_same_seed_and_terms_are_the_same_bytes_on_every_machine() -> None:
     lines = b"\n".join(simulate(SHIPPED, subjects(200), 1, Counter()))
-    assert hashlib.sha256(lines).hexdigest() == "@"
+    assert hashlib.sha256(lines).hexdigest() == "3989ff0fb48b1578fb256d1ddf5163248ed66323a1c76c35d947401ee1db2489"
     assert lines != b"\n".join(simulate(SHIPPED, subjects(200), 2, Counter()))
 
 
@@ -81,10 +80,10 @@ def test_every_kind_of_life_is_there() -> None:
     plans = {line["data"]["plan"] for line in lines}
     assert plans == {*SHIPPED.plans, module.OUTSIDE_PLAN}
     shown = Counter(line["subject"] for line in lines if line["event"] == "terms-shown")
-    assert set(shown.values()) == {1, 2}
+    assert set(shown.values()) == {1, 2, 3}
 
 
-@pytest.mark.parametrize("of", [SHIPPED, TWO, structs.replace(LATE)], ids=lambda of: of.version)
+@pytest.mark.parametrize("of", [SHIPPED, TWO, LATE], ids=lambda of: of.version)
 def test_a_ledger_takes_all_of_it_in(ledger: ConsentLedger, tmp_path: Path, of: Terms) -> None:
     ledger.publish(of)
     file = tmp_path / "decisions.jsonl"
@@ -120,4 +119,3 @@ def test_its_people_get_verdicts_of_many_reasons(ledger: ConsentLedger, tmp_path
         "unknown-subject",
         "plan-not-covered",
     }
-    assert format_time(at("2025-08-01T00:00:00Z"))

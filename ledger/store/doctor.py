@@ -156,7 +156,7 @@ def _guards(connection: Connection) -> Iterator[Finding]:
     for guard, fault in _rows(connection, "doctor_guards"):
         faults.add(f"{guard} {fault}")
     remedy = "the owner makes them again as the migrations do, and finds out who changed them"
-    yield faults.finding("guards", "in place and enabled", remedy)
+    yield faults.finding("guards", "in place, enabled ALWAYS", remedy)
 
 
 def _entries(connection: Connection, watch: Watch) -> Iterator[Finding]:

@@ -147,3 +147,18 @@ def row_of(projection: Projection, values: Sequence[Any]) -> Row:
 
 def table_of(projection: Projection) -> str:
     return f"{projection.tables}.{projection.table}"
+
+
+def assert_as_the_log_says(projection: Projection, place: Place, position: int | None = None) -> None:
+    """The live table is what the log makes it, and where it is expected."""
+    at, rows = rows_in_table(projection, place)
+    assert position in (None, at)
+    assert rows == rows_from_log(projection, place, at)
+
+
+def schemas(place: Place) -> set[str]:
+    """The schemas of projections that there are, and those that have a position."""
+    with builders.admin(place) as connection:
+        made = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'projection%'").fetchall()
+        standing = connection.execute("SELECT tables FROM ledger.projection").fetchall()
+    return {name for (name,) in [*made, *standing]}
