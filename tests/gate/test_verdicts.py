@@ -109,8 +109,10 @@ def batches(draw: st.DrawFn) -> Batch:
         for tick in TICKS
         for offset in (-1, 0, 1)
     ]
-    # The far starts of `run_starts` are measured from the histories' own day.
+    # The far starts of `run_starts` are measured from the histories' own day; others fall together with an event.
     run_started = later(day, draw(run_starts()) - datetime.combine(DAY, datetime.min.time(), UTC))
+    if draw(st.booleans()):
+        run_started = random_of.choice([entry.recorded for one in people for entry in one.entries])
     return Batch(
         catalogue=Catalogue(published),
         people=tuple(people),
