@@ -19,7 +19,10 @@ def reference() -> str:
 
 
 def _sections(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-    with click.Context(command, info_name=name.split()[-1], parent=parent, terminal_width=110) as context:
+    width = {"terminal_width": 110}
+    with click.Context(
+        command, info_name=name.split()[-1], parent=parent, **{**command.context_settings, **width}
+    ) as context:
         title = "#" * (name.count(" ") + 2)
         yield f"\n{title} {name}\n\n```text\n{command.get_help(context).strip()}\n```\n"
         if isinstance(command, click.Group):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ledger.domain.entry import Entry, canonical
-from ledger.domain.events import RunFinished, RunStarted
+from ledger.domain.entry import Entry
+from ledger.domain.events import InputFile, RunFinished, RunStarted
 from ledger.domain.times import format_time, parse_time
 from ledger.errors import InvalidInput, RunDiffers
+
+#: An input may be thousands of files; a sentence about it names the first.
+MOST_FILES_SHOWN = 3
 
 
 @dataclass(slots=True)
@@ -59,5 +62,9 @@ def decide_finish(record: RunRecord, finish: RunFinished) -> list[RunFinished]:
     return [] if record.finished is not None else [finish]
 
 
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else canonical(value).decode()
+def _shown(value: str | Sequence[InputFile]) -> str:
+    if isinstance(value, str):
+        return value
+    named = [f"{file.sha256[:12]}… of {file.bytes} bytes" for file in value[:MOST_FILES_SHOWN]]
+    left_out = len(value) - len(named)
+    return ", ".join(named) + (f" and {left_out} more files" if left_out else "")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import given as forall
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ DEFAULT_KIND = "chat"
 MICROSECOND = timedelta(microseconds=1)
 #: The day of the histories, and others at the edges of the calendar that the same day's times are moved to.
 DAY = moment(0).date()
+DAY_START = datetime.combine(DAY, datetime.min.time(), UTC)
 DAYS = ["2025-09-03", "2025-09-03", "2025-01-31", "2024-02-29", "1970-01-01", "9999-12-31"]
 #: What names may hold, and what might mean something to SQL, CSV, JSON or a path: purposes are plainer than plans.
 ODD_PURPOSES = {"training": "a.b-c_0", "research": "0"}
@@ -109,10 +111,8 @@ def batches(draw: st.DrawFn) -> Batch:
         for tick in TICKS
         for offset in (-1, 0, 1)
     ]
-    # The far starts of `run_starts` are measured from the histories' own day; others fall together with an event.
-    run_started = later(day, draw(run_starts()) - datetime.combine(DAY, datetime.min.time(), UTC))
-    if draw(st.booleans()):
-        run_started = random_of.choice([entry.recorded for one in people for entry in one.entries])
+    # The far starts of `run_starts` are measured from the histories' own day.
+    run_started = later(day, draw(run_starts()) - DAY_START)
     return Batch(
         catalogue=Catalogue(published),
         people=tuple(people),
@@ -238,6 +238,31 @@ def test_the_bulk_verdicts_equal_the_domains(batch: Batch) -> None:
     assert len(found) == len(batch.asked)
     for one, bulk, single in zip(batch.asked, found, expected, strict=True):
         assert bulk == single, f"{one} of {batch.people[one.person]}"
+
+
+@pytest.mark.parametrize("rule", get_args(given.Rule))
+def test_the_edges_of_a_run_that_starts_when_something_ends(rule: given.Rule) -> None:
+    """A withdrawal at tick 4, and items kept for a day: the run starts just before, at, and just after each end."""
+    terms = given.terms("t1", withdrawal=rule, when_on="P1D", when_off="P0D")
+    granted = [given.entry(given.shown(terms), 1, moment(0), moment(0))]
+    granted.append(given.entry(given.accepted(terms), 2, moment(0), moment(0)))
+    withdrawn = [*granted, given.entry(given.toggled("off"), 3, moment(4), moment(4))]
+    people = [
+        person(number, History((terms,), tuple(entries)), {}, DAY_START)
+        for number, entries in enumerate([granted, withdrawn])
+    ]
+    asked = [
+        Asked(number, moment(tick) + offset * MICROSECOND, None, None, None)
+        for number in range(len(people))
+        for tick in (0, 2, 4)
+        for offset in (-1, 0, 1)
+    ]
+    ends = [moment(4), moment(4) + timedelta(days=1), moment(2) + timedelta(days=1)]
+    for end in ends:
+        for offset in (-1, 0, 1):
+            started = end + offset * MICROSECOND
+            batch = Batch(Catalogue([terms]), tuple(people), tuple(asked), given.TRAINING, started, moment(100))
+            assert verdicts_in_bulk(batch) == verdicts_one_by_one(batch)
 
 
 def test_the_batches_reach_every_reason() -> None:
