@@ -113,10 +113,14 @@ class ConsentLedger(Application[str]):
             )
         return found[-1]
 
-    def record_of(self, stream: str, catalogue: Catalogue | None = None) -> Record:
+    def record_of(self, stream: str) -> Record:
         """What a subject's stream says now."""
-        known = catalogue or self._catalogue
-        return self._project(stream, lambda entries: record_of(stream, entries, known))
+        record = self._project(stream, lambda entries: record_of(stream, entries, self._catalogue))
+        if all(record.catalogue.get(accepted.terms) for _, accepted in record.accepted):
+            return record
+        # Terms that another process published since: without them their grants would be none.
+        catalogue = self.catalogue()
+        return self._project(stream, lambda entries: record_of(stream, entries, catalogue))
 
     def run_of(self, run: str) -> RunRecord:
         """What a run's stream says now."""
@@ -150,9 +154,11 @@ class ConsentLedger(Application[str]):
         """Publishes terms; the position, or None where they were published before."""
 
         def decide_again(now: datetime) -> list[Entry]:
-            events = decide_publication(self.catalogue(), terms)
-            version, last = self._end_of(TERMS_STREAM)
-            return self.to_entries(TERMS_STREAM, version, [happening_now(e, last, now) for e in events])
+            # One reading for both: what is decided on, and the version that is expected.
+            entries = [entry for _, entry in self.entries_of(TERMS_STREAM)]
+            events = decide_publication(Catalogue(entry.data for entry in entries), terms)
+            last = entries[-1].recorded if entries else None
+            return self.to_entries(TERMS_STREAM, len(entries), [happening_now(e, last, now) for e in events])
 
         return self.append(decide_again)
 
@@ -308,10 +314,6 @@ class ConsentLedger(Application[str]):
             )
             for number, new in enumerate(events, 1)
         ]
-
-    def _end_of(self, stream: str) -> tuple[int, datetime | None]:
-        entries = self.entries_of(stream)
-        return (entries[-1][1].version, entries[-1][1].recorded) if entries else (0, None)
 
 
 def position_before(keys: Sequence[Key], known: Mapping[bytes, tuple[bytes, int | None]]) -> int | None:

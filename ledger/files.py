@@ -38,7 +38,7 @@ def whole_file(path: Path, mode: int = _ORDINARY) -> Iterator[BinaryIO]:
             os.fchmod(file.fileno(), mode & ~_umask())
             os.fsync(file.fileno())
         temporary.rename(place)
-        _sync_folder(place.parent)
+        sync(place.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, BrokenPipeError):
@@ -60,9 +60,9 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
-    """The name lies in the folder, which is written at another time than the file."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Makes a file, or the names in a folder, durable: both are written at a time of their own."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -252,3 +252,12 @@ def test_an_empty_catalogue(ledger: ConsentLedger) -> None:
     assert ledger.catalogue().all() == Catalogue().all() == []
     with pytest.raises(Refused, match="found none"):
         ledger.terms(None)
+
+
+def test_terms_that_another_process_published_count_at_once(ledger: ConsentLedger, ledger_place: Place) -> None:
+    with open_ledger(ledger_place) as other:
+        other.publish(b.TERMS)
+        other.record("ann", b.shown())
+        stream = other.record("ann", b.accepted()).stream
+    record = ledger.record_of(stream)
+    assert [decision.denied for decision in record.decisions] == [None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any
 
 from ledger.application import ConsentLedger
 from ledger.domain.entry import Entry, decode_entry
+from ledger.files import sync
 from ledger.gate.again import RunOf, entries_of, judge_again, only_uses
 from ledger.gate.cutoff import micros_of
 from ledger.gate.duckdb_engine import Engine
@@ -91,9 +91,9 @@ def write(engine: Engine, folder: Path, summary: dict[str, Any]) -> None:
         engine.write_parquet(query, work / name)
     (work / RUN).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name in (PERMITTED, REFUSED, RUN):
-        _sync(work / name)
+        sync(work / name)
         (work / name).rename(folder / name)
-    _sync(folder)
+    sync(folder)
 
 
 def run_in(folder: Path) -> str | None:
@@ -114,11 +114,3 @@ def _kept(name: str, kind: str) -> str:
 
 def _query(name: str) -> str:
     return statement(name, "ledger.gate.sql")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.errors import Unavailable
+from ledger.files import sync
 from ledger.store.server_home import ELSEWHERE, VERSION, Home, first_closed, unusable
 
 # initdb writes these into postgresql.conf, where an operator looks for them and may change them.
@@ -61,9 +62,7 @@ def initialise(home: Home, lock: int) -> None:
         shutil.rmtree(new, ignore_errors=True)
         raise unusable(home.directory, OSError(done.last_line))
     new.rename(home.data)
-    folder = os.open(home.directory, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    sync(home.directory)
 
 
 class _Postmaster(NamedTuple):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ledger.errors import Unavailable
+from ledger.files import sync
 
 SECRET_BYTES = 32
 _FILE = "erasure-secret"
@@ -22,20 +23,12 @@ def create_secret(state: Path, ledger_id: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         for folder in (path.parent, state):
-            _make_durable(folder)
+            sync(folder)
     except OSError as error:
         raise Unavailable(
             f"expected to keep the secret of erasure at {path}, found: {error.strerror}; "
             "set CONSENT_STATE to a folder that can be written"
         ) from None
-
-
-def _make_durable(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def read_secret(state: Path, ledger_id: bytes) -> bytes:

@@ -97,7 +97,7 @@ def test_a_run_that_differs_names_what_does_and_both_values(
         run_cli(*base, "--purpose", "research", place=ledger_place), 2, "purpose", "model-training", "research"
     )
     items.write_text(items.read_text() + "\n")
-    assert failed(run_cli(*base, place=ledger_place), 2, "input", '"sha256"', ", found [")
+    assert failed(run_cli(*base, place=ledger_place), 2, "input", " bytes, found ")
     assert crowd.recorder.head() == head
 
 

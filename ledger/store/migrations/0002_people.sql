@@ -54,6 +54,7 @@ END
 $$;
 CREATE TRIGGER nobody_erased AFTER INSERT ON ledger.identities
     FOR EACH ROW EXECUTE FUNCTION ledger.refuse_erased();
+ALTER TABLE ledger.identities ENABLE ALWAYS TRIGGER nobody_erased;
 
 -- The service may ask for those it can name, and cannot list the others.
 CREATE FUNCTION ledger.find_identities(names text[])
