@@ -1,7 +1,9 @@
 """Group commit: whoever waits to append is stored in one transaction, and gets an answer of their own.
 
-There is no thread of the writer's. The first caller who finds nobody writing takes all that wait, commits them and
-hands on; so a lone caller pays for no other thread, and under load the batch is what gathered during the last commit.
+The first caller who finds nobody writing takes all that wait, commits them and hands on; so under load the batch is
+what gathered during the last commit, and there is no thread that must be started, stopped or waited for. But for the
+main thread: a Ctrl-C comes to that one wherever it is, also with others' appends in its hands, so it never leads, and
+lets a thread of the writer's append for it.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 import psycopg
 
@@ -49,6 +52,8 @@ class Outcome:
 
 
 Answer = Outcome | Exception
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(slots=True, eq=False)
@@ -59,11 +64,6 @@ class _Waiting:
 
     def __post_init__(self) -> None:
         self.woken.acquire()
-
-    def wake(self) -> None:
-        """Also twice, where a Ctrl-C came in between."""
-        if self.woken.locked():
-            self.woken.release()
 
 
 class Writer:
@@ -77,37 +77,49 @@ class Writer:
         #: Who commits now, and for whom.
         self._leader: _Waiting | None = None
         self._batch: list[_Waiting] = []
+        self._for_main = ThreadPoolExecutor(1, "append")
 
     def append(self, append: Append) -> Outcome:
         """Stores `append`, or says why not; raises `Unavailable`, or `OutcomeUnknown` if the commit was cut off."""
+        return self._uninterrupted(self._append, append)
+
+    def append_all(self, appends: Sequence[Append]) -> list[Answer]:
+        """Stores many appends, of streams and keys that differ, in one transaction; answers in their order."""
+        return self._uninterrupted(self._append_all, appends)
+
+    def _uninterrupted(self, work: Callable[[A], B], asked: A) -> B:
+        if threading.current_thread() is not threading.main_thread():
+            return work(asked)
+        return self._for_main.submit(work, asked).result()
+
+    def _append(self, append: Append) -> Outcome:
         waiting = _Waiting(append)
-        try:
-            if not self._leads_at_once(waiting, self._queue.append):
-                waiting.woken.acquire()
-            if waiting.answer is None:
+        if not self._leads_at_once(waiting, self._queue.append):
+            waiting.woken.acquire()
+        if waiting.answer is None:
+            try:
                 batch = self._take_batch(waiting)
                 for other, answer in zip(batch, self._commit([w.append for w in batch]), strict=True):
                     other.answer = answer
-        finally:
-            if waiting.answer is None or self._leader is waiting:
-                self._leave(waiting)
+            finally:
+                self._hand_on()
         if isinstance(waiting.answer, Exception):
             raise waiting.answer
         assert waiting.answer is not None  # noqa: S101 - whoever leads answers its own batch
         return waiting.answer
 
-    def append_all(self, appends: Sequence[Append]) -> list[Answer]:
-        """Stores many appends, of streams and keys that differ, in one transaction; answers in their order."""
+    def _append_all(self, appends: Sequence[Append]) -> list[Answer]:
         turn = _Waiting(Append("", 0, ()))
+        if not self._leads_at_once(turn, self._queue.appendleft):
+            turn.woken.acquire()
         try:
-            if not self._leads_at_once(turn, self._queue.appendleft):
-                turn.woken.acquire()
             self._take_batch(turn)
             return self._commit(appends)
         finally:
-            self._leave(turn)
+            self._hand_on()
 
     def close(self) -> None:
+        self._for_main.shutdown()
         with self._mutex:
             self._drop_connection()
 
@@ -123,7 +135,6 @@ class Writer:
         postponed: list[_Waiting] = []
         taken: set[str | bytes] = set()
         with self._mutex:
-            self._leader = leader
             if not leader.append.entries:  # a turn of `append_all`, which brings its own
                 self._queue.remove(leader)
                 return self._batch
@@ -138,25 +149,18 @@ class Writer:
             self._queue.extendleft(reversed(postponed))
             return self._batch
 
-    def _leave(self, own: _Waiting) -> None:
-        """Gives the batch its answers and the lead to the next; also where an interrupt, a Ctrl-C say, got in between.
-
-        Interrupted again, it can be done over: so everybody is woken before anything is forgotten.
-        """
+    def _hand_on(self) -> None:
+        """Wakes the batch, which has its answers, and gives the lead to the next who waits."""
         with self._mutex:
-            if own in self._queue:
-                self._queue.remove(own)
-            if self._leader is not own:
-                return
             for waiting in self._batch:
                 if waiting.answer is None:
-                    # They did not ask for what stopped this thread; what became of theirs nobody knows.
-                    waiting.answer = outcome_unknown(waiting.append.stream, "its thread was interrupted")
-                waiting.wake()
+                    # Whatever stopped this thread is no answer to them; what became of theirs nobody knows.
+                    waiting.answer = outcome_unknown(waiting.append.stream, "its thread failed")
+                waiting.woken.release()
             following = self._queue[0] if self._queue else None
-            if following is not None:
-                following.wake()
             self._batch, self._leader = [], following
+            if following is not None:
+                following.woken.release()
 
     def _commit(self, appends: Sequence[Append]) -> list[Answer]:
         try:

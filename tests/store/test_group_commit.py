@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ledger.application import ConsentLedger
+from ledger.application import ConsentLedger, open_ledger
 from ledger.errors import Unavailable
 from ledger.settings import Place
 from ledger.store.evidence import new_evidence
@@ -209,7 +209,7 @@ def test_a_server_that_cannot_be_reached_is_told_to_each(ledger: ConsentLedger, 
     assert b.whole_log(ledger_place) == []
 
 
-def test_a_connection_above_the_1024th_file(ledger: ConsentLedger) -> None:
+def test_a_connection_above_the_1024th_file(ledger_place: Place) -> None:
     """A service has many sockets open; `select` would refuse the writer's."""
     import resource
 
@@ -219,10 +219,10 @@ def test_a_connection_above_the_1024th_file(ledger: ConsentLedger) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2_000), hard))
     files = [socket.socket() for _ in range(1_100)]
     try:
-        ledger.writer.close()
-        now = b.now_of(ledger)
-        for number in range(2):
-            assert ledger.writer.append(b.append_of(b.stream_of(number), 1, now, nonce=number)).name == "stored"
+        with open_ledger(ledger_place) as ledger:
+            now = b.now_of(ledger)
+            for number in range(2):
+                assert ledger.writer.append(b.append_of(b.stream_of(number), 1, now, nonce=number)).name == "stored"
     finally:
         for file in files:
             file.close()
