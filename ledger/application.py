@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ledger.domain.consent import Record, record_of
 from ledger.domain.entry import Entry, canonical, decode_entry, encode_entry, make_entry, topic_of
-from ledger.domain.events import RunFinished, RunStarted, SubjectErased, TermsShown
+from ledger.domain.events import Event, RunFinished, RunStarted, SubjectErased, TermsShown
 from ledger.domain.names import TERMS_STREAM, run_stream
 from ledger.domain.publication import decide_publication
 from ledger.domain.recording import NewEvent, Request, decide, happening_now
@@ -230,27 +230,22 @@ class ConsentLedger(Application[str]):
 
     def start_run(self, run: str, start: RunStarted) -> Entry:
         """Starts a run, or finds it started just so; its `run-started` entry."""
-        stream = run_stream(run)
-
-        def decide_again(now: datetime) -> list[Entry]:
-            record = self.run_of(run)
-            events = decide_start(record, start, now)
-            return self.to_entries(stream, record.version, [happening_now(e, record.recorded, now) for e in events])
-
-        self.append(decide_again)
-        return cast(Entry, self.run_of(run).started)
+        return cast(Entry, self._go_on(run, lambda record, now: decide_start(record, start, now)).started)
 
     def finish_run(self, run: str, finish: RunFinished) -> Entry:
         """Finishes a run, or finds it finished; its `run-finished` entry."""
-        stream = run_stream(run)
+        return cast(Entry, self._go_on(run, lambda record, _: decide_finish(record, finish)).finished)
+
+    def _go_on(self, run: str, decide_on: Callable[[RunRecord, datetime], Sequence[Event]]) -> RunRecord:
+        """Appends what is decided on a run; its record after that."""
 
         def decide_again(now: datetime) -> list[Entry]:
             record = self.run_of(run)
-            events = decide_finish(record, finish)
-            return self.to_entries(stream, record.version, [happening_now(e, record.recorded, now) for e in events])
+            events = [happening_now(event, record.recorded, now) for event in decide_on(record, now)]
+            return self.to_entries(record.stream, record.version, events)
 
         self.append(decide_again)
-        return cast(Entry, self.run_of(run).finished)
+        return self.run_of(run)
 
     def erase(self, named: str, reason: str) -> Recorded:
         """Erases a person: the links and evidence are gone, and the log says that they are."""

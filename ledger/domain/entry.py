@@ -178,7 +178,7 @@ def make_entry(
     imported: Imported | UnsetType = UNSET,
     evidence: str | UnsetType = UNSET,
 ) -> Entry:
-    """The entry that holds `event`; nothing is checked before `encode_entry` does."""
+    """The entry that holds `event`; its alphabets and lengths are not checked before `encode_entry` does."""
     return _ENTRY_OF[type(event)](
         stream=stream,
         version=version,

@@ -14,7 +14,7 @@ from ledger.domain.eligibility import Item, Verdict, judge_with
 from ledger.domain.entry import Entry, decode_entry
 from ledger.domain.events import DataUsedForTraining
 from ledger.gate.duckdb_engine import Engine
-from ledger.gate.manifest import moment_of
+from ledger.gate.micros import moment_of
 from ledger.store.statements import statement
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from itertools import islice
 
 from ledger.application import ConsentLedger
@@ -11,11 +10,10 @@ from ledger.domain.entry import decode_entry
 from ledger.domain.names import TERMS_STREAM
 from ledger.domain.terms import Catalogue
 from ledger.gate.duckdb_engine import Engine
+from ledger.gate.micros import micros_of
 
 #: People asked for at once: a page of the log for each few, and a list that PostgreSQL still plans well.
 PEOPLE = 5_000
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def load_rules(engine: Engine, catalogue: Catalogue, purpose: str) -> None:
@@ -77,12 +75,6 @@ def batches(names: Iterable[str], size: int) -> Iterator[list[str]]:
     remaining = iter(names)
     while batch := list(islice(remaining, size)):
         yield batch
-
-
-def micros_of(moment: datetime) -> int:
-    """Microseconds since 1970, exactly."""
-    span = moment - _EPOCH
-    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
 
 
 def _months_and_days(duration: str) -> tuple[int, int]:

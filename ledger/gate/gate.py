@@ -26,10 +26,11 @@ from ledger.domain.uses import is_backdated
 from ledger.errors import InvalidInput, Unavailable
 from ledger.gate import output
 from ledger.gate.again import RunOf
-from ledger.gate.cutoff import catalogue_at, load_people, load_rules, micros_of
+from ledger.gate.cutoff import catalogue_at, load_people, load_rules
 from ledger.gate.duckdb_engine import Engine
 from ledger.gate.inputs import Items
 from ledger.gate.manifest import run_root
+from ledger.gate.micros import micros_of
 from ledger.gate.reading import load
 from ledger.gate.record_uses import record_uses
 from ledger.store.statements import statement

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 
 from ledger.domain.entry import canonical
 from ledger.domain.times import format_time
+from ledger.gate.micros import moment_of
 from ledger.proof.merkle import leaf_hash, root
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: A leaf with what the use counts: (stream, basis, leaf, kind, collected in microseconds).
 LeafRow = tuple[str, int, str, str, int]
@@ -27,10 +26,6 @@ class Use:
     collected_from: str
     collected_until: str
     manifest: str
-
-
-def moment_of(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
 
 
 def leaf_of(item: str, collected: datetime, kind: str) -> bytes:

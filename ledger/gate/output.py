@@ -13,8 +13,8 @@ from ledger.application import ConsentLedger
 from ledger.domain.entry import Entry, decode_entry
 from ledger.files import sync
 from ledger.gate.again import RunOf, entries_of, judge_again, only_uses
-from ledger.gate.cutoff import micros_of
 from ledger.gate.duckdb_engine import Engine
+from ledger.gate.micros import micros_of
 from ledger.gate.reading import READ
 from ledger.gate.record_uses import SUBJECTS, is_use_of
 from ledger.store.statements import statement

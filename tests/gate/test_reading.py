@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from ledger.domain.times import parse_given_time
 from ledger.errors import ConsentLedgerError, InvalidInput, Unavailable
-from ledger.gate.cutoff import micros_of
 from ledger.gate.duckdb_engine import Engine
 from ledger.gate.inputs import find_items
+from ledger.gate.micros import micros_of
 from ledger.gate.reading import load
 from ledger.store.identities import parse_subject
 from tests.gate import people

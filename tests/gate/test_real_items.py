@@ -13,7 +13,7 @@ from ledger.domain.consent import consent_of, record_of
 from ledger.domain.eligibility import Item, judge_with
 from ledger.domain.terms import parse_terms
 from ledger.gate.again import entries_of
-from ledger.gate.manifest import moment_of
+from ledger.gate.micros import moment_of
 from tests.domain import given
 from tests.gate import people, runs
 from tests.gate.runs import filtered, permitted, refused, rows_of

@@ -25,9 +25,9 @@ from ledger.domain.entry import Entry, canonical, decode_entry
 from ledger.domain.names import subject_stream
 from ledger.domain.terms import Catalogue, Terms
 from ledger.domain.times import format_time, later
-from ledger.gate.cutoff import load_rules, micros_of
+from ledger.gate.cutoff import load_rules
 from ledger.gate.duckdb_engine import Engine
-from ledger.gate.manifest import moment_of
+from ledger.gate.micros import micros_of, moment_of
 from tests.domain import given
 from tests.domain.histories import HISTORIES, PURPOSES, TICKS, History, histories, judged_at, moment, run_starts
 
