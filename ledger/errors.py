@@ -23,6 +23,10 @@ class KeyReused(Refused):
     """The idempotency key already stands for another request."""
 
 
+class NotVerified(Refused):
+    """A proof, a signature or a file of proofs that does not hold, or is not one."""
+
+
 class InvalidInput(ConsentLedgerError):
     """What was given cannot mean anything: wrong usage. Exit status 2."""
 
