@@ -46,7 +46,8 @@ $(STAMP): constraints.txt pyproject.toml
 demo: venv ## see it work from end to end; ITEMS=FILE runs it over your own items
 	@$(BIN)/python -m demo.demo $(if $(ITEMS),--items "$(ITEMS)")
 
-test: lint ## everything that CI runs: the linters, then every test
+test: lint ## everything that CI runs: the linters, then every test; as root it installs what they need of the system
+	@tests/system.sh
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
 
