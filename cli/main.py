@@ -24,6 +24,7 @@ COMMANDS = {
     "terms": ("cli.terms", "Publish terms, list them, show one."),
     "record": ("cli.record", "Record that somebody was shown terms, accepted, or changed a toggle."),
     "import": ("cli.import_", "Import events from JSON Lines."),
+    "restore": ("cli.restore", "Fill an empty ledger with the entries of a whole export."),
     "identities": ("cli.identities", "Export and import who the subjects are, to move a ledger."),
     "simulate": ("cli.simulate", "Make a synthetic population live through a change of terms."),
     "status": ("cli.status", "What is on for a person, since when, and by what decision."),

@@ -1,0 +1,130 @@
+"""A whole export goes back into an empty ledger byte for byte, or nothing of it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ledger.application import ConsentLedger, open_ledger
+from ledger.errors import Refused, Unavailable
+from ledger.exports import FORMATS
+from ledger.exports.selection import Selection, select
+from ledger.proof.merkle import leaf_hash, root
+from ledger.restoring import Restored, restore
+from ledger.settings import Place
+from ledger.store.location import create_ledger
+from tests.builders import TERMS, admin, grant, shown, toggled, whole_log
+
+
+@pytest.fixture
+def export(ledger: ConsentLedger, tmp_path: Path) -> Path:
+    """A ledger of nine entries, one person in it erased, and its export."""
+    grant(ledger, "ann", "bob")
+    ledger.record("ann", toggled("off"), key="k", evidence=b"198.51.100.7")
+    ledger.record("gone", shown())
+    ledger.erase("gone", "request")
+    ledger.record("bob", toggled("off"))
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(b"".join(FORMATS["jsonl"](select(ledger, Selection()))))
+    return file
+
+
+@pytest.fixture
+def empty(database_url: str, tmp_path: Path) -> Place:
+    """Another ledger, just made."""
+    place = Place(database_url, None, tmp_path / "other")
+    create_ledger(place, "other.test")
+    return place
+
+
+def restored(place: Place, file: Path) -> Restored:
+    return restore(place, file, lambda _: None)
+
+
+def test_every_row_is_as_it_was_and_the_log_goes_on(
+    ledger: ConsentLedger, ledger_place: Place, export: Path, empty: Place
+) -> None:
+    done = restored(empty, export)
+    assert done.entries == 9
+    assert done.identity.origin == "other.test"
+    assert done.identity.id != ledger.identity.id
+    with admin(ledger_place) as before, admin(empty) as after:
+        rows = "SELECT * FROM ledger.log_entry ORDER BY position"
+        found = after.execute(rows).fetchall()
+        assert found == before.execute(rows).fetchall()
+    assert done.root == root(leaf_hash(entry) for *_, entry in whole_log(ledger_place))
+    with open_ledger(empty) as again:
+        # The terms are there; the people are, under their keys, but nobody knows who they are.
+        assert again.identities.find(["ann"])["ann"].stream is None
+        ann = ledger.subject("ann").stream or ""
+        assert [entry.event for _, entry in again.entries_of(ann)][-1] == "toggle-changed"
+        assert again.publish(TERMS) is None
+        again.record(f"key:{ann}", toggled("on"))
+        assert len(whole_log(empty)) == 10
+
+
+def test_what_is_no_part_of_the_log_stays_behind(export: Path, empty: Place) -> None:
+    restored(empty, export)
+    with admin(empty) as connection:
+        for table in ("identities", "evidence", "idempotency_key", "erased_identity"):
+            row = connection.execute(f"SELECT count(*) FROM ledger.{table}").fetchone()
+            assert row == (0,), table
+
+
+def test_only_an_empty_ledger_is_filled(ledger_place: Place, export: Path, empty: Place) -> None:
+    before = whole_log(ledger_place)
+    with pytest.raises(Refused, match="expected an empty ledger"):
+        restored(ledger_place, export)
+    assert whole_log(ledger_place) == before
+    restored(empty, export)
+    with pytest.raises(Refused, match="expected an empty ledger"):
+        restored(empty, export)
+    assert len(whole_log(empty)) == 9
+
+
+Change = Callable[[list[bytes]], list[bytes]]
+#: What was done to the lines of an export, and what is said of it.
+CHANGES: dict[str, tuple[Change, str]] = {
+    "a line left out": (lambda lines: lines[:2] + lines[3:], "line 5 of .* version 3"),
+    "two lines of a stream swapped": (
+        lambda lines: [lines[0], lines[2], lines[1], *lines[3:]],
+        "line 2 of .* version 2 of .* version 1",
+    ),
+    "a line twice": (lambda lines: [*lines, lines[4]], "line 10 of .* already"),
+    "a space more": (lambda lines: [*lines[:-1], lines[-1].replace(b":", b": ", 1)], "line 9 of .* canonical"),
+    "the end of a line of Windows": (lambda lines: [lines[0], lines[1] + b"\r", *lines[2:]], "line 2 of .* canonical"),
+    "a blank line": (lambda lines: [*lines[:4], b"", *lines[4:]], "line 5 of .* found 0"),
+    "no object": (lambda lines: [b"[1]", *lines], "line 1 of"),
+    "not text": (lambda lines: [*lines[:6], b"\xff\xfe", *lines[6:]], "line 7 of"),
+    "the last line cut": (lambda lines: [*lines[:-1], lines[-1][:-1]], "line 9 of"),
+    "a line longer than any entry": (lambda lines: [lines[0], b" " * 70_000 + lines[1]], "line 2 of"),
+    "a line of another export": (lambda lines: [b'{"subject":"ann"}', *lines], "line 1 of"),
+    "nothing": (lambda _: [], "found no line"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_is_not_the_whole_log_is_refused_by_its_line_and_leaves_nothing(
+    export: Path, empty: Place, name: str
+) -> None:
+    change, says = CHANGES[name]
+    export.write_bytes(b"".join(line + b"\n" for line in change(export.read_bytes().splitlines())))
+    with pytest.raises(Refused, match=says) as refused:
+        restored(empty, export)
+    assert "\n" not in str(refused.value)
+    assert whole_log(empty) == []
+
+
+def test_a_beginning_of_the_log_is_a_log(ledger_place: Place, export: Path, empty: Place) -> None:
+    """And the end of its last line may be missing: the entry is whole without it."""
+    export.write_bytes(b"\n".join(export.read_bytes().splitlines()[:5]))
+    done = restored(empty, export)
+    assert done.root == root(leaf_hash(entry) for *_, entry in whole_log(ledger_place)[:5])
+    assert whole_log(empty) == whole_log(ledger_place)[:5]
+
+
+def test_a_file_that_is_not_there(empty: Place, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="No such file"):
+        restored(empty, tmp_path / "none")
