@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import duckdb
 
@@ -45,9 +46,9 @@ def load(engine: duckdb.DuckDBPyConnection, items: Items) -> None:
             f"expected to read the items as {items.format}, found {_what_is_wrong(error)}; put the file right"
         ) from None
     picked = [
-        _as_name(columns, "subject"),
-        _as_name(columns, "item"),
-        f"{_as_micros(columns['collected_at'])} AS collected",
+        as_name(columns, "subject"),
+        as_name(columns, "item"),
+        f"{as_micros(columns['collected_at'])} AS collected",
         _as_text(columns, "kind"),
         _as_text(columns, "plan"),
         _as_exclusion(columns),
@@ -57,9 +58,7 @@ def load(engine: duckdb.DuckDBPyConnection, items: Items) -> None:
 
 def _reader(engine: duckdb.DuckDBPyConnection, items: Items) -> tuple[str, dict[str, str]]:
     """The table function that reads the files, and the types of the columns it gives."""
-    # The engine takes every name for a pattern: `a[1].csv` must not be read as `a1.csv`, which nobody named.
-    names = [_quoted(_PATTERN.sub(r"[\g<0>]", str(path))) for path in items.files]
-    files = f"[{', '.join(names)}], {_FILES}"
+    files = f"[{', '.join(file_literal(path) for path in items.files)}], {_FILES}"
     match items.format:
         case "parquet":
             reader = f"read_parquet({files})"
@@ -86,6 +85,14 @@ def _json_reader(engine: duckdb.DuckDBPyConnection, files: str) -> tuple[str, di
 def _types(engine: duckdb.DuckDBPyConnection, reader: str) -> dict[str, str]:
     rows = engine.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()  # noqa: S608 - our own text and quoted paths
     return {str(row[0]): str(row[1]) for row in rows}
+
+
+def file_literal(path: Path) -> str:
+    """A file's name in the engine's SQL.
+
+    The engine takes every name for a pattern: `a[1].csv` must not be read as `a1.csv`, which nobody named.
+    """
+    return _quoted(_PATTERN.sub(r"[\g<0>]", str(path)))
 
 
 def _quoted(text: str) -> str:
@@ -124,7 +131,7 @@ def _check_columns(columns: dict[str, str]) -> None:
         )
 
 
-def _as_name(columns: dict[str, str], name: str) -> str:
+def as_name(columns: dict[str, str], name: str) -> str:
     """A column of names: integers become decimal, and of everything else only text is one."""
     kind = columns[name]
     if kind == "JSON":
@@ -143,11 +150,14 @@ def _as_text(columns: dict[str, str], name: str) -> str:
     return f'"{name}" ->> \'$\' AS "{name}"' if kind == "JSON" else f'CAST("{name}" AS VARCHAR) AS "{name}"'
 
 
-def _as_micros(kind: str) -> str:
+def as_micros(kind: str) -> str:
     """`collected_at` in microseconds since 1970; finer times are cut down, a text without an offset is no time.
 
     A column of timestamps without a zone holds UTC, as Parquet writers of UTC data that drop the mark mean it.
     """
+    if kind == "TIMESTAMP_NS":
+        # The engine would round to the nearest: an item is not collected later than it was.
+        return 'CASE WHEN isfinite("collected_at") THEN epoch_ns("collected_at") // 1000 END'
     if kind.startswith("TIMESTAMP"):
         return 'CASE WHEN isfinite("collected_at") THEN epoch_us("collected_at") END'
     if kind not in ("VARCHAR", "JSON"):

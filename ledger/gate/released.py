@@ -1,0 +1,41 @@
+"""The released items read back: of each use the leaves of its manifest (FORMATS.md, section 6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+from ledger.domain.entry import canonical
+from ledger.domain.times import format_time
+from ledger.errors import InvalidInput, Unavailable
+from ledger.gate.duckdb_engine import first_line
+from ledger.gate.micros import moment_of
+from ledger.gate.reading import as_micros, as_name, file_literal
+
+#: One leaf of a manifest: the item's name, when it was collected, and the kind that was decided on.
+Leaf = tuple[str, str, str]
+
+_COLUMNS = ("item", "collected_at", "kind", "stream", "use")
+
+
+def released_leaves(file: Path, stream: str) -> dict[int, list[Leaf]]:
+    """Of one subject's items in a `permitted.parquet`: version of the use → its leaves, each once, in their order."""
+    reader = f"read_parquet({file_literal(file)}, hive_partitioning = false)"
+    by_use: dict[int, set[Leaf]] = {}
+    try:
+        with duckdb.connect() as engine:
+            engine.execute("SET TimeZone = 'UTC'")
+            types = {str(row[0]): str(row[1]) for row in engine.execute(f"DESCRIBE FROM {reader}").fetchall()}
+            if missing := [name for name in _COLUMNS if name not in types]:
+                raise InvalidInput(
+                    f"expected a permitted.parquet at {file}, found no column {', '.join(missing)}; "
+                    "name the file that `consent filter` wrote"
+                )
+            picked = f"{as_name(types, 'item')}, {as_micros(types['collected_at'])}, kind, use"
+            rows = engine.execute(f"SELECT {picked} FROM {reader} WHERE stream = ?", [stream])  # noqa: S608 - our text
+            for item, collected, kind, use in rows.fetchall():
+                by_use.setdefault(int(use), set()).add((item, format_time(moment_of(collected)), kind))
+    except duckdb.Error as error:
+        raise Unavailable(f"expected to read released items at {file}, found: {first_line(error)}") from None
+    return {use: sorted(leaves, key=canonical) for use, leaves in sorted(by_use.items())}
