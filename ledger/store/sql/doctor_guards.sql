@@ -1,4 +1,4 @@
--- The guards that are not as the migrations made them (0001, 0002): in place, calling the refusal, enabled ALWAYS.
+-- The guards that are not as the migrations made them (0001, 0002, 0004): in place, calling the refusal, enabled ALWAYS.
 SELECT expected.guard || ' on ledger.' || expected.place,
        CASE
            WHEN t.oid IS NULL THEN 'missing'
@@ -15,6 +15,8 @@ FROM (
            ('idempotency_key', 'never_truncated', 34, 'refuse_change'),
            ('ledger', 'append_only', 27, 'refuse_change'),
            ('ledger', 'never_truncated', 34, 'refuse_change'),
+           ('checkpoint', 'append_only', 27, 'refuse_change'),
+           ('checkpoint', 'never_truncated', 34, 'refuse_change'),
            ('identities', 'nobody_erased', 5, 'refuse_erased')
 ) AS expected (place, guard, kind, refusal)
 LEFT JOIN pg_trigger t

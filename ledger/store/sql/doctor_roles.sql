@@ -1,6 +1,7 @@
 -- What some role lacks, or has and must not: the service reads and appends, and nobody else changes the log.
 WITH role AS (
-    SELECT name, oid FROM unnest(ARRAY['consent_service', 'consent_identities', 'consent_projections']) AS given (name)
+    SELECT name, oid
+    FROM unnest(ARRAY['consent_service', 'consent_identities', 'consent_projections', 'consent_sequencer']) AS given (name)
     LEFT JOIN pg_roles ON rolname = name
 ), forbidden (place, privilege) AS (
     SELECT place, privilege

@@ -1,0 +1,2 @@
+-- All tiles: the tree is made again from the entries.
+DELETE FROM ledger.tree_tile
