@@ -141,7 +141,9 @@ def open_checkpoint(data: bytes, trust: Trust) -> Opened:
     """
     note = parse_note(data)
     checkpoint = parse_checkpoint(note.text)
-    log_keys = _log_keys(note, checkpoint.origin, trust)
+    own = [key for key in trust.logs if key.name == checkpoint.origin]
+    others = [key for key in (*trust.logs, *trust.receipts) if key.name != checkpoint.origin]
+    log_keys = signers(note, checkpoint.origin, own, others)
     found = note.first_signatures()
     cosigned = {
         key: verify_cosignature(note.text, found[key.name, key.id], key)
@@ -157,19 +159,22 @@ def open_checkpoint(data: bytes, trust: Trust) -> Opened:
     return Opened(checkpoint, note, log_keys, cosigned, trust.quorum is not None)
 
 
-def _log_keys(note: Note, origin: str, trust: Trust) -> tuple[VerifierKey, ...]:
-    """Who signed for the log: keys of its own name alone."""
+def signers(
+    note: Note, name: str, own: Iterable[VerifierKey], others: Iterable[VerifierKey]
+) -> tuple[VerifierKey, ...]:
+    """Which keys of that `name`, among its `own`, signed the note: one at least; none of the `others` has a say in it."""
     found = note.first_signatures()
-    for key in (*trust.logs, *trust.receipts):
-        if key.name != origin and (key.name, key.id) in found:
-            raise NotVerified(
-                f"expected keys of {origin} under its checkpoint, found one of {key.name}, which has another role"
-            )
-    own = [key for key in trust.logs if key.name == origin]
-    if not any((key.name, key.id) in found for key in own):
-        known = ", ".join(key.text for key in trust.logs) or "no log at all"
-        raise NotVerified(f"expected a checkpoint of a log you trust ({known}), found one of {origin} by other keys")
-    return verify_note(note, own)
+    known = list(own)
+    for key in others:
+        if (key.name, key.id) in found:
+            raise NotVerified(f"expected the key {name} under its note, found {key.name}, a key with another role")
+    if not any((key.name, key.id) in found for key in known):
+        have = ", ".join(key.text for key in known) or "no such key"
+        by = ", ".join(sorted({one.name for one in note.signatures}))
+        raise NotVerified(
+            f"expected a signature by {name} that you trust ({have}), found one by {shown(by)}; pin its key"
+        )
+    return verify_note(note, known)
 
 
 def parse_policy(text: str) -> Trust:
