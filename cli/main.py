@@ -35,6 +35,7 @@ COMMANDS = {
     "subscribe": ("cli.subscribe", "Follow a projection: a snapshot, then its tail."),
     "export": ("cli.export", "Export the trail of events."),
     "erase": ("cli.erase", "Erase a person: the links and evidence go, the proofs stay."),
+    "witness": ("cli.witness", "Run a witness: cosign checkpoints that extend the last."),
     "doctor": ("cli.doctor", "Look the ledger over, and say what is wrong."),
 }
 
