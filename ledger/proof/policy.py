@@ -160,21 +160,20 @@ def open_checkpoint(data: bytes, trust: Trust) -> Opened:
 
 
 def signers(
-    note: Note, name: str, own: Iterable[VerifierKey], others: Iterable[VerifierKey]
+    note: Note, name: str, own: Sequence[VerifierKey], others: Iterable[VerifierKey]
 ) -> tuple[VerifierKey, ...]:
-    """Which keys of that `name`, among its `own`, signed the note: one at least; none of the `others` has a say in it."""
+    """Which keys of that `name`, its `own`, signed the note: one at least, and none of the `others`, of other roles."""
     found = note.first_signatures()
-    known = list(own)
     for key in others:
         if (key.name, key.id) in found:
             raise NotVerified(f"expected the key {name} under its note, found {key.name}, a key with another role")
-    if not any((key.name, key.id) in found for key in known):
-        have = ", ".join(key.text for key in known) or "no such key"
+    if not any((key.name, key.id) in found for key in own):
+        have = ", ".join(key.text for key in own) or "no such key"
         by = ", ".join(sorted({one.name for one in note.signatures}))
         raise NotVerified(
-            f"expected a signature by {name} that you trust ({have}), found one by {shown(by)}; pin its key"
+            f"expected a signature by {name} under a key that you trust ({have}), found others, by {shown(by)}"
         )
-    return verify_note(note, known)
+    return verify_note(note, own)
 
 
 def parse_policy(text: str) -> Trust:

@@ -1,4 +1,4 @@
-"""A promise, which answers an append until a checkpoint covers it, and the receipt that holds it (FORMATS.md section 7)."""
+"""A promise, which answers an append until a checkpoint covers it, and its receipt (FORMATS.md section 7)."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def parse_promise(text: str) -> Promise:
 
 
 def open_promise(note_data: bytes, trust: Trust) -> Promise:
-    """The promise of a signed note; `NotVerified` unless its origin's receipts key signed it, and no other known key."""
+    """The promise of a signed note; `NotVerified` unless its origin's receipts key signed it and no other known key."""
     note = parse_note(note_data)
     promise = parse_promise(note.text)
     name = promise.origin + RECEIPTS_SUFFIX
     known = (*trust.logs, *trust.receipts, *trust.cosigners)
     own = [key for key in trust.receipts if key.name == name]
-    signers(note, name, own, (key for key in known if key not in own))
+    signers(note, name, own, [key for key in known if key not in own])
     return promise
 
 

@@ -46,7 +46,7 @@ def parse_rotation(text: str) -> Rotation:
 
 
 def open_rotation(data: bytes) -> Rotation:
-    """The rotation of a note that both its keys signed, or `NotVerified`. Whether to trust the old one is another matter."""
+    """The rotation of a note that both its keys signed, or `NotVerified`; whether to trust the old one, others know."""
     note = parse_note(data)
     rotation = parse_rotation(note.text)
     if len(verify_note(note, (rotation.old, rotation.new))) != 2:

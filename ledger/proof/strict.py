@@ -109,7 +109,10 @@ def decode_json(data: bytes, document: type[_Document], what: str) -> _Document:
 
 def encode_json(document: object) -> bytes:
     """Canonical JSON of a document whose numbers are integers below 2^53; inverse of `decode_json`."""
-    return _encoder.encode(document)
+    try:
+        return _encoder.encode(document)
+    except UnicodeEncodeError:
+        raise NotVerified("expected text in Unicode, found a lone surrogate") from None
 
 
 def shown(text: str) -> str:
