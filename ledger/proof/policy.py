@@ -57,14 +57,17 @@ class Trust:
         ):
             for key in keys:
                 _check_role(key, kind, what)
-        seen: dict[bytes, VerifierKey] = {}
+        seen: dict[bytes | tuple[str, bytes], VerifierKey] = {}
         for key in (*self.logs, *self.receipts, *self.witnesses.values()):
-            other = seen.setdefault(key.public, key)
-            if other is not key:
+            if seen.setdefault(key.public, key) is not key:
                 raise NotVerified(
-                    f"expected each public key once, in one role, found that of {other.name} as {key.name} too: "
-                    "it would count twice; name it once"
+                    f"expected each public key once, in one role, found that of {seen[key.public].name} as {key.name} "
+                    "too: it would count twice; name it once"
                 )
+            if (
+                seen.setdefault((key.name, key.id), key) is not key
+            ):  # then no signature line says which of them it means
+                raise NotVerified(f"expected keys of different ids, found two called {key.name} with {key.id.hex()}")
 
     @property
     def cosigners(self) -> tuple[VerifierKey, ...]:
@@ -123,6 +126,17 @@ class Opened:
     cosigned: Mapping[VerifierKey, int]
     #: Whether the trust demands a quorum, which then was there.
     vouched: bool
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the signatures say, and what they leave open."""
+        at = f"the checkpoint of {self.checkpoint.origin} at size {self.checkpoint.size} is"
+        keys = " and ".join(f"{key.name} (key {key.id.hex()})" for key in self.log_keys)
+        said = [f"{at} signed by {keys}"]
+        for key, time in self.cosigned.items():
+            who = "auditor, who replayed the log," if is_auditor(key) else "witness"
+            said.append(f"{at} cosigned by the {who} {key.name} (key {key.id.hex()}) at {time_text(time)}")
+        return (*said, *([self.caveat] if self.caveat else []))
 
     @property
     def caveat(self) -> str | None:
