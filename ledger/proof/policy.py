@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ledger.errors import InvalidInput, NotVerified
 from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
-from ledger.proof.cosignature import AUDITOR_SUFFIX, verify_cosignature
+from ledger.proof.cosignature import AUDITOR_SUFFIX, time_text, verify_cosignature
 from ledger.proof.note import COSIGNATURE, ED25519, Note, VerifierKey, parse_note, parse_vkey, verify_note
 from ledger.proof.strict import parse_decimal, shown
 
@@ -64,9 +64,7 @@ class Trust:
                     f"expected each public key once, in one role, found that of {seen[key.public].name} as {key.name} "
                     "too: it would count twice; name it once"
                 )
-            if (
-                seen.setdefault((key.name, key.id), key) is not key
-            ):  # then no signature line says which of them it means
+            if seen.setdefault((key.name, key.id), key) is not key:  # no signature line could tell which
                 raise NotVerified(f"expected keys of different ids, found two called {key.name} with {key.id.hex()}")
 
     @property
