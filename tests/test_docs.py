@@ -11,6 +11,7 @@ import pytest
 
 from docs.generate_cli import reference
 from docs.pages import PAGES, ROOT, answer, masked, session, steps_of
+from docs.worked_example import PAGE, page_with_example
 
 
 @pytest.fixture
@@ -33,6 +34,11 @@ def test_every_command_of_a_page_answers_what_the_page_shows(page: str, folder: 
 def test_the_reference_of_the_commands_is_their_help() -> None:
     shown = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     assert shown == reference(), "expected docs/cli.md as the commands' help is now; run python docs/generate_cli.py"
+
+
+def test_the_worked_example_of_the_formats_is_computed() -> None:
+    shown = PAGE.read_text(encoding="utf-8")
+    assert shown == page_with_example(), "expected the example as it comes out now; run python -m docs.worked_example"
 
 
 def test_links_between_the_pages_lead_somewhere() -> None:
