@@ -57,15 +57,18 @@ class Trust:
         ):
             for key in keys:
                 _check_role(key, kind, what)
-        seen: dict[bytes | tuple[str, bytes], VerifierKey] = {}
+        seen: dict[bytes, VerifierKey] = {}
+        ids: set[tuple[str, bytes]] = set()
         for key in (*self.logs, *self.receipts, *self.witnesses.values()):
-            if seen.setdefault(key.public, key) is not key:
+            if key.public in seen:
                 raise NotVerified(
                     f"expected each public key once, in one role, found that of {seen[key.public].name} as {key.name} "
                     "too: it would count twice; name it once"
                 )
-            if seen.setdefault((key.name, key.id), key) is not key:  # no signature line could tell which
+            if (key.name, key.id) in ids:  # then no signature line tells which of the two it means
                 raise NotVerified(f"expected keys of different ids, found two called {key.name} with {key.id.hex()}")
+            seen[key.public] = key
+            ids.add((key.name, key.id))
 
     @property
     def cosigners(self) -> tuple[VerifierKey, ...]:
