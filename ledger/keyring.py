@@ -71,6 +71,16 @@ def new_key(name: str) -> SigningKey:
     return make_signing_key(name, ED25519, os.urandom(SEED_BYTES))
 
 
+def take_back(state: Path, ledger_id: bytes, key: SigningKey) -> None:
+    """Puts the log key of a lost ledger into the place of the one made at `init`, which has signed nothing yet."""
+    folder = keys_folder(state, ledger_id)
+    if set(_log_files(folder)) - {1}:
+        raise Refused(
+            f"expected a ledger whose keys were just made, found a rotated one in {folder}; make a new ledger"
+        )
+    _write_key(folder / "log-1.key", key)
+
+
 def has_log_key(state: Path, ledger_id: bytes) -> bool:
     """Whether there ever was a log key in a file."""
     return bool(_log_files(keys_folder(state, ledger_id)))
@@ -84,7 +94,7 @@ def read_keyring(state: Path, ledger_id: bytes, origin: str, environment: Mappin
     if environment.get(LOG_VARIABLE):
         log = [_parse(text, LOG_VARIABLE) for text in environment[LOG_VARIABLE].split()]
     else:
-        log = [_read_key(paths["key"]) for paths in files.values() if "retired" not in paths]
+        log = [read_key(paths["key"]) for paths in files.values() if "retired" not in paths]
     receipts = _read_receipts(folder, environment)
     keys = [*log, *([receipts] if receipts else [])]
     for key, name in zip(keys, [origin] * len(log) + [receipts_name(origin)], strict=False):
@@ -97,36 +107,55 @@ def read_keyring(state: Path, ledger_id: bytes, origin: str, environment: Mappin
     return Keyring(origin, tuple(log), receipts, retired)
 
 
-def rotate(state: Path, ledger_id: bytes, ring: Keyring, new: SigningKey, size: int) -> bytes:
-    """Keeps a second log key, used from a checkpoint of `size` on; the note of the rotation, signed by both."""
-    folder = keys_folder(state, ledger_id)
+def rotate(
+    state: Path,
+    ledger_id: bytes,
+    ring: Keyring,
+    new: SigningKey,
+    size: int,
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[Path, bytes]:
+    """Keeps a second log key, which signs after a checkpoint of `size`; the rotation's note, signed by both."""
+    folder = _demand_files(state, ledger_id, environment)
     number = max(_log_files(folder), default=0) + 1
     old = ring.log[-1]
     text = Rotation(ring.origin, old.verifier, new.verifier, size).text
     note = format_note(Note(text, (sign_note(text, old), sign_note(text, new))))
+    path = folder / f"rotation-{number}.note"
     # The key last: once it is there it signs, and everybody must be able to learn why.
-    with whole_file(folder / f"rotation-{number}.note", PRIVATE) as file:
+    with whole_file(path, PRIVATE) as file:
         file.write(note)
     _write_key(folder / f"log-{number}.key", new)
-    return note
+    return path, note
 
 
-def retire(state: Path, ledger_id: bytes) -> VerifierKey:
-    """Destroys the private part of the oldest log key that is in a file, and keeps its verifier key."""
+def retire(state: Path, ledger_id: bytes, environment: Mapping[str, str] = os.environ) -> VerifierKey:
+    """Destroys the oldest active log key, and keeps the verifier key of it."""
+    folder = _demand_files(state, ledger_id, environment)
+    number, paths = next((n, paths) for n, paths in _log_files(folder).items() if "retired" not in paths)
+    verifier = _read_key(paths["key"]).verifier
+    with whole_file(folder / f"log-{number}.retired", PRIVATE) as file:
+        file.write(verifier.text.encode() + b"\n")
+    destroy_retired(state, ledger_id)
+    return verifier
+
+
+def destroy_retired(state: Path, ledger_id: bytes) -> None:
+    """Destroys what is left of the private part of retired keys, by whoever was killed while retiring one."""
     folder = keys_folder(state, ledger_id)
-    for number, paths in _log_files(folder).items():
-        if "key" not in paths:
-            continue
-        if "retired" not in paths:
-            verifier = _read_key(paths["key"]).verifier
-            paths["retired"] = folder / f"log-{number}.retired"
-            with whole_file(paths["retired"], PRIVATE) as file:
-                file.write(verifier.text.encode() + b"\n")
-        # Where the one before us was killed, the key is retired already, and only to be destroyed.
-        paths["key"].unlink()
-        sync(folder)
-        return _read_retired(paths["retired"])
-    raise Refused(f"expected a log key in {folder}, found none to retire")
+    for paths in _log_files(folder).values():
+        if paths.keys() >= {"key", "retired"}:
+            paths["key"].unlink(missing_ok=True)
+            sync(folder)
+
+
+def _demand_files(state: Path, ledger_id: bytes, environment: Mapping[str, str]) -> Path:
+    if environment.get(LOG_VARIABLE):
+        raise Refused(
+            f"expected the log's keys in files, found {LOG_VARIABLE} set; change keys where they are files, and take "
+            "the texts of those that stay into it, the newest last"
+        )
+    return keys_folder(state, ledger_id)
 
 
 def read_outside(state: Path, ledger_id: bytes, origin: str, key: VerifierKey) -> bytes | None:
@@ -180,10 +209,11 @@ def _read_receipts(folder: Path, environment: Mapping[str, str]) -> SigningKey |
     if text := environment.get(RECEIPTS_VARIABLE):
         return _parse(text.strip(), RECEIPTS_VARIABLE)
     path = folder / "receipts.key"
-    return _read_key(path) if path.exists() else None
+    return read_key(path) if path.exists() else None
 
 
-def _read_key(path: Path) -> SigningKey:
+def read_key(path: Path) -> SigningKey:
+    """The private key in a file; `Unavailable` where others may read it, or it is none."""
     try:
         text = _read(path, is_secret=True).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
