@@ -50,20 +50,18 @@ class Keyring:
 
 
 def create_keys(state: Path, ledger_id: bytes, origin: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Makes the keys of a new ledger, but those that the environment holds; none that is there is made again."""
+    """Makes the keys of a ledger, but those that the environment holds; where there is one of a role, none is made."""
     folder = keys_folder(state, ledger_id)
-    wanted = {
-        folder / "receipts.key": (RECEIPTS_VARIABLE, receipts_name(origin)),
-        folder / "log-1.key": (LOG_VARIABLE, origin),
-    }
+    receipts = folder / "receipts.key"
     try:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         sync(folder.parent)
     except OSError as error:
         raise _unwritable(folder, error) from None
-    for path, (variable, name) in wanted.items():
-        if not path.exists() and not environment.get(variable):
-            _write_key(path, new_key(name))
+    if not environment.get(RECEIPTS_VARIABLE) and not receipts.exists():
+        _write_key(receipts, new_key(receipts_name(origin)))
+    if not environment.get(LOG_VARIABLE) and not _log_files(folder):
+        _write_key(folder / "log-1.key", new_key(origin))
 
 
 def new_key(name: str) -> SigningKey:
@@ -79,11 +77,6 @@ def take_back(state: Path, ledger_id: bytes, key: SigningKey) -> None:
             f"expected a ledger whose keys were just made, found a rotated one in {folder}; make a new ledger"
         )
     _write_key(folder / "log-1.key", key)
-
-
-def has_log_key(state: Path, ledger_id: bytes) -> bool:
-    """Whether there ever was a log key in a file."""
-    return bool(_log_files(keys_folder(state, ledger_id)))
 
 
 def read_keyring(state: Path, ledger_id: bytes, origin: str, environment: Mapping[str, str] = os.environ) -> Keyring:
@@ -133,7 +126,7 @@ def retire(state: Path, ledger_id: bytes, environment: Mapping[str, str] = os.en
     """Destroys the oldest active log key, and keeps the verifier key of it."""
     folder = _demand_files(state, ledger_id, environment)
     number, paths = next((n, paths) for n, paths in _log_files(folder).items() if "retired" not in paths)
-    verifier = _read_key(paths["key"]).verifier
+    verifier = read_key(paths["key"]).verifier
     with whole_file(folder / f"log-{number}.retired", PRIVATE) as file:
         file.write(verifier.text.encode() + b"\n")
     destroy_retired(state, ledger_id)
