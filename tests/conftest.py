@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from ledger.application import ConsentLedger, open_ledger
+from ledger.keyring import create_keys
 from ledger.settings import Place
 from ledger.store import embedded, schema
 from ledger.store.secret import create_secret
@@ -116,6 +117,7 @@ def ledger_place(server_url: str, template: str, tmp_path: Path) -> Iterator[Pla
             ledger_id = uuid.uuid4().bytes
             inside.execute("INSERT INTO ledger.ledger (id, origin) VALUES (%s, 'ledger.test')", [ledger_id])
         create_secret(place.state, ledger_id)
+        create_keys(place.state, ledger_id, "ledger.test")
         yield place
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

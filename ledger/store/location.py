@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledger.errors import LedgerMissing, Unavailable
+from ledger.errors import InvalidInput, LedgerMissing, Unavailable
+from ledger.proof.note import is_key_name
 from ledger.settings import Place
 from ledger.store import embedded, schema
 
@@ -29,6 +30,9 @@ def served(place: Place) -> Iterator[str]:
 def create_ledger(place: Place, origin: str | None) -> tuple[schema.Identity, bool]:
     """Makes the ledger at `place`, with its secrets; an existing one stays as it is. Says whether it is new."""
     named = origin or f"consent-ledger.invalid/{secrets.token_hex(16)}"
+    if not is_key_name(named):
+        # Keys are named by it, and nobody could read a note that they signed.
+        raise InvalidInput(f"expected an origin without spaces and plus signs, found {named!r}")
     if place.directory is not None:
         try:
             _make(place.directory)

@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 
 from ledger.errors import LedgerMissing, Refused, Unavailable
+from ledger.keyring import create_keys
 from ledger.store.database import Connection, connect, one_line
-from ledger.store.secret import create_secret
+from ledger.store.secret import create_secret, secret_path
 
 LEDGER_ID_BYTES = 16
 #: Of all migrations in a database: two `init` at once must not make the same table.
@@ -35,7 +36,8 @@ def migrations() -> list[tuple[int, str]]:
 def create(url: str, name: str, origin: str, state: Path) -> tuple[Identity, bool]:
     """Makes the ledger in an empty database, or brings an existing one's schema up to date. Says whether it is new.
 
-    The secret of a new one is in `state` before the ledger is there: none is ever without, and none gets a second.
+    The secret and the keys of a new one are in `state` before the ledger is there: none is ever without, and none gets
+    a second.
     """
     with connect(url, name, autocommit=False) as connection, connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MIGRATION_LOCK])
@@ -47,11 +49,22 @@ def create(url: str, name: str, origin: str, state: Path) -> tuple[Identity, boo
                 f"expected a database user at {name} who may create schemas and roles, found: {one_line(error)}"
             ) from None
         if not is_new:
-            return _identity(connection, name), False
+            found = _identity(connection, name)
+            _complete_keys(connection, found, state)
+            return found, False
         new = Identity(os.urandom(LEDGER_ID_BYTES), origin)
         connection.execute("INSERT INTO ledger.ledger (id, origin) VALUES (%s, %s)", [new.id, new.origin])
         create_secret(state, new.id)
+        create_keys(state, new.id, new.origin)
         return new, True
+
+
+def _complete_keys(connection: Connection, ledger: Identity, state: Path) -> None:
+    """Keys of a ledger that is older than keys are; but where it was made, and never once it has signed."""
+    row = connection.execute("SELECT EXISTS (SELECT FROM ledger.checkpoint)").fetchone()
+    has_signed = row is not None and row[0]
+    if not has_signed and secret_path(state, ledger.id).exists():
+        create_keys(state, ledger.id, ledger.origin)
 
 
 def migrate(connection: Connection, target: int | None = None) -> None:
