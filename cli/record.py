@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +17,11 @@ from ledger.domain.defaults import purpose_meant
 from ledger.domain.events import Accepted, Cause, SubjectEvent, TermsShown, ToggleChanged
 from ledger.domain.names import is_name
 from ledger.domain.terms import Terms, Toggle
-from ledger.errors import InvalidInput, Unavailable
+from ledger.errors import ConsentLedgerError, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from ledger.application import ConsentLedger
+    from ledger.proof.promise import Receipt
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -54,6 +56,12 @@ def _of_every_event(command: Command) -> Command:
                 "--evidence", type=click.Path(path_type=Path), help="A file to keep, erasably, behind the event."
             ),
             click.option("--surface", type=FREE, default=TYPED, show_default=True, help="Where it happened."),
+            click.option(
+                "--receipt",
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                help="Write the receipt there, for the person to keep.",
+            ),
         ]
     ):
         command = parameter(command)
@@ -204,16 +212,21 @@ def _record(
     occurred_at: datetime | None,
     key: str | None,
     evidence: Path | None,
+    receipt: Path | None,
 ) -> None:
     from ledger.domain.entry import decode_entry, topic_of
     from ledger.domain.recording import Request
+    from ledger.files import PRIVATE, whole_file
+    from ledger.proof.promise import format_receipt
+    from ledger.receipts import covered_by
 
     body = None if evidence is None else _read(evidence)
     with session.ledger() as ledger:
         request = Request(event(ledger), occurred=occurred_at)
         recorded = ledger.record(subject, request, key, body)
-        stored = ledger.recorder.page(recorded.position - 1, recorded.position)[0][-1]
-    entry = decode_entry(bytes(stored))
+        stored = bytes(ledger.recorder.page(recorded.position - 1, recorded.position)[0][-1])
+        promised = _promise(session, ledger, recorded.position, stored)
+    entry = decode_entry(stored)
     fields = {
         "position": recorded.position,
         "stream": recorded.stream,
@@ -221,10 +234,28 @@ def _record(
         "event": topic_of(type(request.event)),
         "recorded_at": entry.recorded_at,
         "repeated": recorded.repeated,
+        "receipt": None if promised is None else json.loads(format_receipt(promised)),
     }
     how = "nothing to do: recorded before" if recorded.repeated else "recorded"
     where = f"at position {recorded.position}, version {entry.version} of key:{recorded.stream}"
-    session.result(fields, f"{fields['event']}: {how} {where}")
+    covered = "" if promised is None else f"; a checkpoint covers it by {covered_by(promised)}"
+    session.result(fields, f"{fields['event']}: {how} {where}{covered}")
+    if receipt is not None and promised is not None:
+        with whole_file(receipt, PRIVATE) as file:
+            file.write(format_receipt(promised))
+
+
+def _promise(session: Session, ledger: ConsentLedger, position: int, stored: bytes) -> Receipt | None:
+    """The receipt; where there is none the event is recorded all the same, and it is said why."""
+    from ledger.proving.snapshot import snapshot
+    from ledger.receipts import promise
+
+    try:
+        with snapshot(ledger) as now:
+            return promise(ledger.place, ledger.identity, now.tables, position, stored, ledger.clock.now())
+    except ConsentLedgerError as error:
+        session.remark(f"no receipt: {error}")
+        return None
 
 
 def _read(file: Path) -> bytes:

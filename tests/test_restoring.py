@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from ledger.application import ConsentLedger, open_ledger
-from ledger.errors import Refused, Unavailable
+from ledger.errors import InvalidInput, Refused, Unavailable
 from ledger.exports import FORMATS
 from ledger.exports.selection import Selection, select
+from ledger.keyring import keys_folder, new_key, read_keyring, read_outside
+from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
 from ledger.proof.merkle import leaf_hash, root
-from ledger.restoring import Restored, restore
+from ledger.proof.note import Note, SigningKey, format_note, parse_note, sign_note, signing_key_text
+from ledger.restoring import Former, Restored, restore
+from ledger.sequencer import sequence
 from ledger.settings import Place
 from ledger.store.location import create_ledger
 from tests.builders import TERMS, admin, grant, shown, toggled, whole_log
@@ -39,8 +43,12 @@ def empty(database_url: str, tmp_path: Path) -> Place:
     return place
 
 
-def restored(place: Place, file: Path) -> Restored:
-    return restore(place, file, lambda _: None)
+def restored(place: Place, file: Path, former: Former | None = None) -> Restored:
+    return restore(place, file, lambda _: None, former)
+
+
+def log_key(ledger: ConsentLedger) -> SigningKey:
+    return read_keyring(ledger.place.state, ledger.identity.id, ledger.identity.origin).log[0]
 
 
 def test_every_row_is_as_it_was_and_the_log_goes_on(
@@ -123,6 +131,106 @@ def test_a_beginning_of_the_log_is_a_log(ledger_place: Place, export: Path, empt
     done = restored(empty, export)
     assert done.root == root(leaf_hash(entry) for *_, entry in whole_log(ledger_place)[:5])
     assert whole_log(empty) == whole_log(ledger_place)[:5]
+
+
+@pytest.fixture
+def lost(ledger: ConsentLedger, export: Path) -> Former:
+    """The checkpoint of size 10 of the ledger whose export holds 11 entries by now, and its key."""
+    key = log_key(ledger)
+    checkpoint = sequence(ledger)
+    assert checkpoint.size == 10
+    ledger.record("bob", toggled("on"))
+    export.write_bytes(b"".join(FORMATS["jsonl"](select(ledger, Selection()))))
+    return Former(checkpoint.note.encode(), key)
+
+
+@pytest.fixture
+def heir(database_url: str, tmp_path: Path) -> Place:
+    """Another ledger, just made for the origin of the lost one."""
+    place = Place(database_url, None, tmp_path / "heir")
+    create_ledger(place, "ledger.test")
+    return place
+
+
+def test_after_a_loss_the_log_goes_on_under_its_key(
+    ledger_place: Place, export: Path, lost: Former, heir: Place
+) -> None:
+    done = restored(heir, export, lost)
+    assert done.entries == 11
+    assert whole_log(heir) == whole_log(ledger_place)
+    assert lost.key is not None
+    with open_ledger(heir) as again:
+        assert log_key(again) == lost.key
+        of = again.identity
+        assert read_outside(heir.state, of.id, of.origin, lost.key.verifier) == lost.note
+        following = sequence(again)
+        # The lost checkpoint was published first, and the new one extends it.
+        with admin(heir) as connection:
+            notes = connection.execute("SELECT size, note FROM ledger.checkpoint ORDER BY size").fetchall()
+    assert [size for size, _ in notes] == [10, 12]
+    assert notes[0][1].encode() == lost.note
+    checkpoint = parse_checkpoint(parse_note(following.note.encode()).text)
+    assert checkpoint == Checkpoint("ledger.test", 12, root(leaf_hash(entry) for *_, entry in whole_log(heir)))
+
+
+def test_the_key_may_be_in_the_environment(
+    export: Path, lost: Former, heir: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lost.key is not None
+    monkeypatch.setenv("CONSENT_LOG_KEY", signing_key_text(lost.key))
+    with pytest.raises(InvalidInput, match="found both"):
+        restored(heir, export, lost)
+    restored(heir, export, Former(lost.note))
+    with open_ledger(heir) as again:
+        assert sequence(again).size == 12
+
+
+def noted(origin: str, size: int, root: bytes, key: SigningKey) -> bytes:
+    text = Checkpoint(origin, size, root).text
+    return format_note(Note(text, (sign_note(text, key),)))
+
+
+def test_only_what_was_signed_goes_on(export: Path, lost: Former, heir: Place) -> None:
+    key = lost.key
+    assert key is not None
+    known = parse_checkpoint(parse_note(lost.note).text)
+    other = new_key("ledger.test")
+    cases = {
+        "expected the root of the checkpoint after 10 entries": Former(noted("ledger.test", 10, bytes(32), key), key),
+        "expected at least the 12 entries": Former(noted("ledger.test", 12, bytes(32), key), key),
+        "signature": Former(lost.note, other),
+        "changed": Former(lost.note.replace(b"\n10\n", b"\n11\n"), key),
+        "init --origin elsewhere.test": Former(noted("elsewhere.test", 10, known.root, new_key("elsewhere.test")), key),
+        "a key of ledger.test/receipts": Former(lost.note, new_key("ledger.test/receipts")),
+        "note": Former(b"no note", key),
+    }
+    keys = {path: path.read_bytes() for path in keys_folder(heir.state, ledger_id(heir)).iterdir()}
+    for says, former in cases.items():
+        with pytest.raises(Refused, match=says) as refused:
+            restored(heir, export, former)
+        assert "\n" not in str(refused.value)
+        assert whole_log(heir) == []
+    # The key that the ledger was made with signed none of it.
+    with pytest.raises(Refused, match="signature"):
+        restored(heir, export, Former(lost.note))
+    assert {path: path.read_bytes() for path in keys_folder(heir.state, ledger_id(heir)).iterdir()} == keys
+    restored(heir, export, lost)
+
+
+def ledger_id(place: Place) -> bytes:
+    with open_ledger(place) as ledger:
+        return ledger.identity.id
+
+
+def test_a_ledger_that_has_signed_cannot_become_the_lost_one(export: Path, lost: Former, heir: Place) -> None:
+    with open_ledger(heir) as ledger:
+        sequence(ledger)
+    with pytest.raises(Refused, match="never had a checkpoint"):
+        restored(heir, export, lost)
+    # As a log of its own it can be filled, and its checkpoints go on.
+    restored(heir, export)
+    with open_ledger(heir) as ledger:
+        assert sequence(ledger).size == 12
 
 
 def test_a_file_that_is_not_there(empty: Place, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from ledger.application import ConsentLedger
 from ledger.domain.entry import Entry
 from ledger.domain.names import subject_stream
 from ledger.domain.terms import Terms
+from ledger.keyring import create_keys, keys_folder, read_keyring
+from ledger.proof.policy import trust_of_keys
+from ledger.proof.promise import open_receipt, parse_receipt
+from ledger.sequencer import sequence
 from ledger.settings import Place
 from tests import builders
 from tests.cli.conftest import RunCli
@@ -121,9 +126,61 @@ def test_for_people_it_says_where_it_stands(ledger: ConsentLedger, ledger_place:
     ledger.publish(builders.TERMS)
     done = run_here("record", "terms-shown", "ann", "--plan", "pro", "--key", "k", place=ledger_place)
     stream = ledger.subject("ann").stream
-    assert done.stdout == f"terms-shown: recorded at position 2, version 1 of key:{stream}\n"
+    where = f"terms-shown: recorded at position 2, version 1 of key:{stream}; a checkpoint covers it by "
+    assert re.fullmatch(re.escape(where) + r"\S+Z\n", done.stdout)
     again = run_here("record", "terms-shown", "ann", "--plan", "pro", "--key", "k", place=ledger_place)
     assert "nothing to do: recorded before at position 2" in again.stdout
+
+
+def test_the_receipt_promises_what_was_recorded(
+    ledger: ConsentLedger, ledger_place: Place, run_here: RunCli, tmp_path: Path
+) -> None:
+    ledger.publish(builders.TERMS)
+    file = tmp_path / "receipt.json"
+    arguments = ["record", "terms-shown", "ann", "--plan=pro", "--key=k", "--receipt", file]
+    told = printed(run_here("--json", *arguments, place=ledger_place))
+    receipt = parse_receipt(file.read_bytes())
+    assert file.stat().st_mode & 0o077 == 0
+    assert told["receipt"] == json.loads(file.read_bytes())
+    assert receipt.entry == builders.whole_log(ledger_place)[1][-1]
+    ring = read_keyring(ledger_place.state, ledger.identity.id, ledger.identity.origin)
+    assert ring.receipts is not None
+    promise = open_receipt(receipt, trust_of_keys([ring.receipts.verifier]))
+    assert (promise.stream, promise.position, promise.recorded) == (told["stream"], 2, told["recorded_at"])
+    # Asked again before a checkpoint it is the same, and after it there is nothing left to promise.
+    first = file.read_bytes()
+    assert run_here(*arguments, place=ledger_place).stdout.endswith(
+        f"; a checkpoint covers it by {promise.covered_by}\n"
+    )
+    assert file.read_bytes() == first
+    sequence(ledger)
+    file.unlink()
+    covered = run_here("--json", *arguments, place=ledger_place)
+    assert (covered.returncode, json.loads(covered.stdout)["receipt"]) == (0, None)
+    assert "`consent prove --entry 2` gives its proof" in covered.stderr
+    assert not file.exists()
+
+
+def test_what_cannot_be_promised_is_recorded_all_the_same(
+    ledger: ConsentLedger, ledger_place: Place, run_here: RunCli, tmp_path: Path
+) -> None:
+    ledger.publish(builders.TERMS)
+    key = keys_folder(ledger_place.state, ledger.identity.id) / "receipts.key"
+    key.chmod(0o644)
+    for says in ("readable by its owner only", "found none"):
+        done = run_here("--json", "record", "terms-shown", "ann", "--plan=pro", place=ledger_place)
+        assert (done.returncode, json.loads(done.stdout)["receipt"]) == (0, None)
+        assert done.stderr.startswith("no receipt: expected ")
+        assert says in done.stderr
+        key.unlink(missing_ok=True)
+    assert ledger.recorder.head() == 3
+    # A file that cannot be written comes too late to undo anything, and is said.
+    create_keys(ledger_place.state, ledger.identity.id, ledger.identity.origin)
+    nowhere = tmp_path / "none" / "receipt.json"
+    done = run_here("record", "terms-shown", "ann", "--plan=pro", "--receipt", nowhere, place=ledger_place)
+    assert done.returncode == 3
+    assert "recorded at position 4" in done.stdout
+    assert "expected to write" in done.stderr
 
 
 def test_a_person_is_named_by_id_and_by_key_too_but_not_made_by_them(

@@ -1,0 +1,62 @@
+"""Receipts: what an append is answered with, a promise signed after its commit (FORMATS.md section 7)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ledger.domain.entry import decode_entry
+from ledger.domain.times import format_time, later
+from ledger.errors import Refused
+from ledger.keyring import read_keyring
+from ledger.proof.merkle import leaf_hash
+from ledger.proof.note import Note, format_note, parse_note, sign_note
+from ledger.proof.promise import Promise, Receipt, parse_promise
+from ledger.settings import Place
+from ledger.store.proofs import ProofTables
+from ledger.store.schema import Identity
+
+
+class NoReceipt(Refused):
+    """No promise can be made of this entry; the message says why, and what there is instead."""
+
+
+def promise(
+    place: Place, identity: Identity, tables: ProofTables, position: int, stored: bytes, now: datetime
+) -> Receipt:
+    """The promise of an entry that is committed at `position`; `NoReceipt` where a promise would say too much.
+
+    `now` is the ledger's clock: nobody signs a promise that is broken already.
+    """
+    last = tables.last_checkpoint()
+    if last is not None and last.size >= position:
+        raise NoReceipt(
+            f"expected an entry that no checkpoint covers yet, found position {position} below the one of size "
+            f"{last.size}; `consent prove --entry {position}` gives its proof"
+        )
+    key = read_keyring(place.state, identity.id, identity.origin).receipts
+    if key is None:
+        raise NoReceipt(
+            "expected a key that signs receipts, found none, so there is no promise; run `consent checkpoint`, then "
+            f"`consent prove --entry {position}`"
+        )
+    entry = decode_entry(stored)
+    covered_by = later(entry.recorded, tables.merge_delay())
+    if covered_by <= now:
+        raise NoReceipt(
+            f"expected a checkpoint over position {position} by {format_time(covered_by)}, found none, so there is "
+            f"nothing left to promise; run `consent checkpoint`, then `consent prove --entry {position}`"
+        )
+    text = Promise(
+        origin=identity.origin,
+        stream=entry.stream,
+        position=position,
+        leaf=leaf_hash(stored),
+        recorded=entry.recorded_at,
+        covered_by=format_time(covered_by),
+    ).text
+    return Receipt(entry=stored, promise=format_note(Note(text, (sign_note(text, key),))).decode())
+
+
+def covered_by(receipt: Receipt) -> str:
+    """Until when a checkpoint is promised."""
+    return parse_promise(parse_note(receipt.promise.encode()).text).covered_by
