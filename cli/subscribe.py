@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.session import Session, to_json
+from cli.stopping import until_stopped
 from ledger.projections import PROJECTIONS
 
 if TYPE_CHECKING:
@@ -37,32 +36,12 @@ def command(session: Session, projection: str, after: str | None, follow: bool) 
     """
     from ledger.projections.subscription import Subscription, parse_token
 
-    with _until_stopped(follow) as stopped, session.ledger() as ledger:
+    with until_stopped(follow) as stopped, session.ledger() as ledger:
         start = None if after is None else parse_token(after, ledger.identity.id)
         with Subscription(ledger, PROJECTIONS[projection], start) as subscription:
             for line in _lines(subscription, follow, stopped):
                 sys.stdout.write(to_json(line) + "\n")
                 sys.stdout.flush()
-
-
-@contextmanager
-def _until_stopped(follow: bool) -> Iterator[threading.Event]:
-    """Set at the first SIGINT or SIGTERM of a follower, which ends by itself then; a second one is not waited for."""
-    stopped = threading.Event()
-
-    def stop(number: int, _: Any) -> None:
-        stopped.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    if not follow:
-        yield stopped
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _lines(subscription: Subscription, follow: bool, stopped: threading.Event) -> Iterator[dict[str, Any]]:

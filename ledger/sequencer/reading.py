@@ -36,7 +36,7 @@ def decoded(position: int, stored: bytes) -> Entry:
 
 def map_entry(recorder: LogRecorder, position: int) -> SubjectMapPublished | None:
     """The map that stands at this position; None where another event does, and at 0, before the first."""
-    for page in pages(recorder, position - 1, position):
+    for page in pages(recorder, max(0, position - 1), position):
         event = decoded(*page[0]).data
         return event if isinstance(event, SubjectMapPublished) else None
     return None

@@ -31,9 +31,9 @@ from ledger.proof.note import Note, format_note, format_signature, parse_note, s
 from ledger.proof.tiles import grow
 from ledger.sequencer.folding import fold_to, mend_map
 from ledger.sequencer.reading import map_entry, pages
-from ledger.sequencer.signed import Signed, demand_length, hold_against, root_of_tree, signed_before
 from ledger.store.database import Connection, connect, unavailable_as_error
 from ledger.store.proofs import ProofTables, StoredCheckpoint
+from ledger.store.signed import Signed, demand_length, hold_against, root_of_tree, signed_before
 from ledger.store.statements import statement
 
 Told = Callable[[int], object]
@@ -78,11 +78,6 @@ def turn(ledger: ConsentLedger, *, trust_database: bool = False, watch: Told = n
         # The keys after the lock: whoever held it may have changed them.
         keys.destroy_retired(state, identity.id)
         ring = keys.read_keyring(state, identity.id, identity.origin)
-        if not ring.log:
-            raise Unavailable(
-                f"expected a log key in {keys.keys_folder(state, identity.id)}, found none; copy it from where the "
-                "ledger was made, or set CONSENT_STATE to its folder or CONSENT_LOG_KEY to the key"
-            )
         yield Sequencer(ledger, ring, connection, trust_database, watch)
 
 
@@ -141,7 +136,8 @@ class Sequencer:
         return self.tables.last_checkpoint() or last
 
     def _signed_before(self) -> Signed:
-        return signed_before(self.ledger, self.ring, self.tables, trust_database=self._trust_database)
+        state, ledger_id, _ = self._place
+        return signed_before(state, ledger_id, self.ring, self.tables, trust_database=self._trust_database)
 
     def _hold_or_mend(self, signed: Signed, size: int) -> None:
         """The tree's tables are a cache: where they disagree with what was signed, the entries themselves decide."""

@@ -19,13 +19,16 @@ from ledger.domain.consent import TOLERANCE
 from ledger.domain.entry import decode_entry, topic_of
 from ledger.domain.events import SubjectErased
 from ledger.errors import InvalidEntry, LedgerMissing, Refused, Unavailable
+from ledger.keyring import read_keyring
 from ledger.proof.merkle import leaf_hash
 from ledger.settings import Place
 from ledger.store import schema
 from ledger.store.database import Connection, assume, connect, one_line, unavailable_as_error
 from ledger.store.location import served
+from ledger.store.proofs import ProofTables
 from ledger.store.recorder import PAGE
 from ledger.store.secret import read_secret, secret_path
+from ledger.store.signed import demand_length, hold_against, signed_before
 from ledger.store.statements import statement
 
 #: Of each kind of fault, so many are named; who has more needs a backup, not a list.
@@ -99,6 +102,7 @@ def examine(place: Place, watch: Watch) -> Iterator[Finding]:
             ("entries", lambda: _entries(connection, watch)),
             ("projections", lambda: _projections(connection)),
             ("secret", lambda: _secret(place, identity.id)),
+            ("checkpoint", lambda: _checkpoint(connection, place, identity)),
         ]:
             yield from _told(check, look)
 
@@ -248,3 +252,22 @@ def _secret(place: Place, ledger_id: bytes) -> Iterator[Finding]:
         yield Finding("secret", f"{path} has mode {mode:04o}, others may read it", "set it to 0600: chmod 600")
     else:
         yield Finding("secret", "readable by its owner only")
+
+
+def _checkpoint(connection: Connection, place: Place, ledger: schema.Identity) -> Iterator[Finding]:
+    """The log against what was signed of it; the copies outside the database come back with no backup of it."""
+    tables = ProofTables(connection)
+    try:
+        ring = read_keyring(place.state, ledger.id, ledger.origin)
+        signed = signed_before(place.state, ledger.id, ring, tables)
+        demand_length(signed, tables)
+        size = 0 if signed.newest is None else signed.newest.checkpoint.size
+        if size <= tables.tree_size():
+            hold_against(signed, tables)
+    except (Unavailable, Refused) as error:
+        yield Finding("checkpoint", str(error), "do as it says; until then no checkpoint is signed")
+        return
+    if signed.newest is None:
+        yield Finding("checkpoint", "none yet")
+    else:
+        yield Finding("checkpoint", f"the log goes on from the {size} entries that were signed last")

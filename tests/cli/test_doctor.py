@@ -30,6 +30,7 @@ CHECKS = [
     "erased",
     "projections",
     "secret",
+    "checkpoint",
 ]
 
 
@@ -216,7 +217,7 @@ def test_a_clock_that_was_set_back(sound: Place, ledger: ConsentLedger, run_here
 
 
 def test_a_secret_that_others_may_read_and_one_that_is_gone(sound: Place, run_here: RunCli) -> None:
-    (secret,) = [path for path in sound.state.rglob("*") if path.is_file()]
+    (secret,) = sound.state.rglob("erasure-secret")
     secret.chmod(0o640)
     found = findings(run_here, sound, 1)["secret"]
     assert "mode 0640" in found["found"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ledger import keyring as keys
-from ledger.application import ConsentLedger
-from ledger.errors import NotVerified, Refused
+from ledger.errors import NotVerified, Refused, Unavailable
 from ledger.keyring import Keyring
 from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
 from ledger.proof.merkle import root_at
@@ -36,19 +36,27 @@ class Signed:
         return max(self.known, key=lambda one: one.checkpoint.size, default=None)
 
 
-def signed_before(ledger: ConsentLedger, ring: Keyring, tables: ProofTables, *, trust_database: bool) -> Signed:
-    """What was signed before; `Refused` where the database is all there is to say so, but for `trust_database`."""
+def signed_before(
+    state: Path, ledger_id: bytes, ring: Keyring, tables: ProofTables, *, trust_database: bool = False
+) -> Signed:
+    """What was signed before; `Refused` where the database is all there is to say so, but for `trust_database`; and
+    `Unavailable` where there is no key to sign with."""
+    if not ring.log:
+        raise Unavailable(
+            f"expected a log key in {keys.keys_folder(state, ledger_id)}, found none; copy it from where the ledger "
+            f"was made, or set CONSENT_STATE to its folder or {keys.LOG_VARIABLE} to the key"
+        )
     stored = tables.last_checkpoint()
     known = []
     for key in ring.log:
-        place = (ledger.place.state, ledger.identity.id, ring.origin, key.verifier)
+        place = (state, ledger_id, ring.origin, key.verifier)
         copy = keys.read_outside(*place)
         if copy is not None:
             known.append(_opened(copy, [key.verifier], ring.origin, f"the checkpoint in {keys.outside_path(*place)}"))
     if stored is None:
         return Signed(None, tuple(known))
     if not known and not trust_database:
-        path = keys.outside_path(ledger.place.state, ledger.identity.id, ring.origin, ring.log[-1].verifier)
+        path = keys.outside_path(state, ledger_id, ring.origin, ring.log[-1].verifier)
         raise Refused(
             f"expected the last checkpoint outside the database too, in {path}, found none; without it nobody sees "
             "whether the log was cut: restore the file, or say --trust-database if you know that it was not"

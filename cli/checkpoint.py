@@ -1,0 +1,69 @@
+"""`consent checkpoint`: brings tree and map up to date, signs, and prints the note."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.session import Session
+
+if TYPE_CHECKING:
+    from ledger.store.proofs import StoredCheckpoint
+
+
+@click.command()
+@click.option(
+    "--trust-database",
+    is_flag=True,
+    help="Sign though no copy of the last checkpoint is left outside the database to show whether the log was cut.",
+)
+@click.option(
+    "--add",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Add the cosignatures of this note to its checkpoint, and sign nothing.",
+)
+@click.pass_obj
+def command(session: Session, trust_database: bool, file: Path | None) -> None:
+    """Bring tree and map up to date, sign, and print the note; where nothing is new, that of the last checkpoint."""
+    from ledger.sequencer.cosignatures import add_cosignatures
+    from ledger.sequencer.steps import sequence
+
+    with session.ledger() as ledger:
+        if file is not None:
+            checkpoint = add_cosignatures(ledger, _read(file))
+        else:
+            with session.progress("folding and hashing entries") as progress:
+                checkpoint = sequence(ledger, trust_database=trust_database, watch=progress.advance)
+        fields = checkpoint_fields(ledger.identity.origin, checkpoint)
+    if session.as_json:
+        session.lines([fields])
+    else:
+        click.echo(checkpoint.note, nl=False)
+
+
+def checkpoint_fields(origin: str, checkpoint: StoredCheckpoint) -> dict[str, object]:
+    """A checkpoint for programs; `root` as the note writes it."""
+    from ledger.proof.strict import encode_base64
+
+    return {
+        "origin": origin,
+        "size": checkpoint.size,
+        "root": encode_base64(checkpoint.root),
+        "covers": checkpoint.covers,
+        "note": checkpoint.note,
+    }
+
+
+def _read(file: Path) -> bytes:
+    from ledger.errors import Unavailable
+    from ledger.proof.note import LARGEST_NOTE
+
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LARGEST_NOTE + 1)
+    except OSError as error:
+        raise Unavailable(f"expected a cosigned checkpoint at {file}, found: {error.strerror}") from None
