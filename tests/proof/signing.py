@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from ledger.proof.checkpoint import Checkpoint
 from ledger.proof.cosignature import AUDITOR_SUFFIX, cosign
 from ledger.proof.note import COSIGNATURE, ED25519, Note, SigningKey, format_note, make_signing_key, sign_note
@@ -19,6 +21,9 @@ OTHERS: dict[str, Any] = json.loads((_VECTORS / "signed-notes.json").read_text()
 ORIGIN = "consent.example/log1"
 #: The time of cosignatures in these tests, in seconds since 1970.
 NOON = 1_760_000_000
+
+#: Names that a key may have.
+names = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="+"), min_size=1)
 
 
 def key_of(name: str, type: int = ED25519) -> SigningKey:

@@ -13,8 +13,7 @@ from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
 from ledger.proof.merkle import EMPTY_ROOT, leaf_hash, root
 from ledger.proof.note import parse_note
 from ledger.proof.strict import LARGEST_NUMBER
-from tests.proof.signing import CHECKPOINT, ORIGIN, OTHERS, OURS
-from tests.proof.test_note import names
+from tests.proof.signing import CHECKPOINT, ORIGIN, OTHERS, OURS, names
 
 ROOT = CHECKPOINT.text.split("\n")[2]
 

@@ -28,7 +28,7 @@ from ledger.proof.note import (
     signing_key_text,
     verify_note,
 )
-from tests.proof.signing import LOG, ORIGIN, OTHERS, OURS, key_of
+from tests.proof.signing import LOG, ORIGIN, OTHERS, OURS, key_of, names
 
 NEUMANN = OTHERS["neumann"]
 PETER, ENOCH = (parse_vkey(text) for text in NEUMANN["vkeys"])
@@ -37,7 +37,6 @@ TEXT, LINES = NEUMANN["note"].split("\n\n")
 PETER_LINE, ENOCH_LINE = (line + "\n" for line in LINES.removesuffix("\n").split("\n"))
 TEXT += "\n"
 
-names = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="+"), min_size=1)
 texts = st.text(alphabet=st.one_of(st.just("\n"), st.characters(exclude_categories=["Cs", "Cc"]))).map(
     lambda t: t + "\n"
 )

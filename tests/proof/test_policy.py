@@ -43,10 +43,10 @@ from tests.proof.signing import (
     RECEIPTS,
     WITNESSES,
     key_of,
+    names,
     signed_checkpoint,
     signed_note,
 )
-from tests.proof.test_note import names
 
 L, R, A = LOG.verifier.text, RECEIPTS.verifier.text, AUDITOR.verifier.text
 W1, W2 = (key.verifier.text for key in WITNESSES)

@@ -26,8 +26,7 @@ from ledger.proof.promise import (
     parse_receipt,
 )
 from ledger.proof.strict import LARGEST_NUMBER
-from tests.proof.signing import ALL, LOG, ORIGIN, OURS, RECEIPTS, WITNESSES, key_of, signed_note
-from tests.proof.test_note import names
+from tests.proof.signing import ALL, LOG, ORIGIN, OURS, RECEIPTS, WITNESSES, key_of, names, signed_note
 
 ENTRY: bytes = OURS["entries"][2]["entry"].encode()
 STREAM: str = OURS["stream_keys"]["subjects"][0]

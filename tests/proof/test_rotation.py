@@ -10,8 +10,7 @@ from ledger.errors import NotVerified
 from ledger.proof.note import COSIGNATURE, ED25519, SigningKey, VerifierKey, make_signing_key
 from ledger.proof.rotation import Rotation, open_rotation, parse_rotation
 from ledger.proof.strict import LARGEST_NUMBER
-from tests.proof.signing import LOG, ORIGIN, OURS, key_of, signed_note
-from tests.proof.test_note import names
+from tests.proof.signing import LOG, ORIGIN, OURS, key_of, names, signed_note
 
 NEW = make_signing_key(ORIGIN, ED25519, b"n" * 32)
 ROTATION = Rotation(ORIGIN, LOG.verifier, NEW.verifier, 10)
