@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -46,6 +48,23 @@ class Free(click.ParamType[str]):
         return str(value)
 
 
+class Age(click.ParamType[timedelta]):
+    """How long something may be ago: a number and s, m, h or d."""
+
+    name = "duration"
+    _UNITS = MappingProxyType({"s": "seconds", "m": "minutes", "h": "hours", "d": "days"})
+    _FORM = re.compile(r"([0-9]{1,6})([smhd])")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        found = self._FORM.fullmatch(value)
+        if found is None:
+            self.fail(f"expected a time like 90s, 30m, 12h or 7d, found {value[:40]!r}", param, ctx)
+        return timedelta(**{self._UNITS[found[2]]: int(found[1])})
+
+
 MOMENT = Moment()
 NAME = Name()
 FREE = Free()
+AGE = Age()

@@ -1,0 +1,165 @@
+"""Every use of one person's data judged again, from the entries that a bundle proves alone (FORMATS.md section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from msgspec import UNSET
+
+from ledger.domain.as_of import Placed
+from ledger.domain.consent import Consent, GrantedInterval, consent_of, record_of
+from ledger.domain.eligibility import Verdict, holds_at_run
+from ledger.domain.entry import Entry, Imported
+from ledger.domain.events import Accepted, DataUsedForTraining, RunStarted, TermsShown
+from ledger.domain.retention import terms_of
+from ledger.domain.terms import Catalogue
+from ledger.domain.times import parse_time
+from ledger.domain.uses import JudgedUse, is_backdated, judge_use
+from ledger.errors import NotVerified
+
+#: What an audit reports apart (design, section 4, "As known, and in hindsight").
+Kind = Literal["violation-known", "violation-in-hindsight"]
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Why a use lies outside what was allowed: already when it was recorded, or only by what arrived after it."""
+
+    kind: Kind
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UseJudged:
+    """One use with its two verdicts; without a run that came before it there is none to give."""
+
+    placed: Placed
+    judged: JudgedUse | None
+    violations: tuple[Violation, ...]
+    #: The run's start, where the log has it before the use.
+    run: Entry | None
+    #: Where the grant came from that the use rests on, if not from the person: such a use is never called proven.
+    imported: Imported | None
+
+    @property
+    def data(self) -> DataUsedForTraining:
+        data: DataUsedForTraining = self.placed.entry.data
+        return data
+
+    @property
+    def backdated(self) -> bool:
+        """Whether the run was recorded more than a minute after the start it gives."""
+        return self.run is not None and is_backdated(self.run)
+
+
+def catalogue_of(terms: Sequence[Placed]) -> Catalogue:
+    """The published terms; `NotVerified` where a version was published twice, with which rules could be exchanged."""
+    published: dict[str, int] = {}
+    for placed in terms:
+        before = published.setdefault(placed.entry.data.version, placed.position)
+        if before != placed.position:
+            raise NotVerified(
+                f"expected each version of the terms published once, found {placed.entry.data.version} at the "
+                f"positions {before} and {placed.position}"
+            )
+    return Catalogue(placed.entry.data for placed in terms)
+
+
+def demand_published(history: Iterable[Placed], terms: Sequence[Placed]) -> None:
+    """`NotVerified` unless all terms that a history was shown or accepted were published before it did, by position."""
+    published = {placed.entry.data.version: placed.position for placed in terms}
+    for placed in history:
+        if not isinstance(placed.entry.data, TermsShown | Accepted):
+            continue
+        version = placed.entry.data.terms
+        if published.get(version, placed.position) >= placed.position:
+            raise NotVerified(
+                f"expected terms {version} published before {placed.entry.event} at position {placed.position} "
+                "names them, found that they were not"
+            )
+
+
+def judge_uses(
+    history: Sequence[Placed], runs: Mapping[str, Sequence[Placed]], catalogue: Catalogue
+) -> list[UseJudged]:
+    """Every use of a complete history, judged with the terms and the streams of the runs (by their ids) it names."""
+    entries = [placed.entry for placed in history]
+    return [
+        _judge(placed, entries, runs.get(placed.entry.data.run, ()), catalogue)
+        for placed in history
+        if isinstance(placed.entry.data, DataUsedForTraining)
+    ]
+
+
+def _judge(placed: Placed, entries: list[Entry], run: Sequence[Placed], catalogue: Catalogue) -> UseJudged:
+    use: DataUsedForTraining = placed.entry.data
+    started = next(
+        (one.entry for one in run if one.position < placed.position and isinstance(one.entry.data, RunStarted)), None
+    )
+    if started is None:
+        fault = Violation("violation-known", f"no run {use.run} was started before it")
+        return UseJudged(placed, None, (fault,), None, None)
+    judged = judge_use(placed.entry, entries, started, catalogue)
+    return UseJudged(
+        placed,
+        judged,
+        tuple(_violations(judged, entries, started.data, catalogue)),
+        started,
+        _imported(judged, entries),
+    )
+
+
+def _violations(
+    judged: JudgedUse, entries: Sequence[Entry], run: RunStarted, catalogue: Catalogue
+) -> Iterator[Violation]:
+    use: DataUsedForTraining = judged.use.data
+    if run.purpose != use.purpose:
+        yield Violation("violation-known", f"run {use.run} was started for {run.purpose}, and not for {use.purpose}")
+    before = [entry for entry in entries if entry.version < judged.use.version]
+    judgements: list[tuple[Kind, Verdict, Sequence[Entry]]] = [
+        ("violation-known", judged.known, before),
+        ("violation-in-hindsight", judged.hindsight, entries),
+    ]
+    for kind, verdict, known in judgements:
+        if not verdict.permitted:
+            yield Violation(kind, reason_of(verdict))
+            continue
+        consent = consent_of(record_of(judged.use.stream, known, catalogue), use.purpose)
+        if fault := _fault_of_basis(judged.use, consent, run):
+            yield Violation(kind, fault)
+
+
+def reason_of(verdict: Verdict) -> str:
+    """A verdict's reason with its detail."""
+    return verdict.reason if verdict.detail is None else f"{verdict.reason}: {verdict.detail}"
+
+
+def _fault_of_basis(entry: Entry, consent: Consent, run: RunStarted) -> str | None:
+    """What is wrong with the grant that a use names, where some grant permits what it used."""
+    use: DataUsedForTraining = entry.data
+    ends = [parse_time(use.collected_from), parse_time(use.collected_until)]
+    if use.basis is UNSET:
+        # It may be that no grant starts last for all its items; but one must reach over all of them.
+        whole = any(interval.covers(ends[0], ends[1]) for interval in consent.intervals)
+        return None if whole else "collected-while-off: no grant covers all the time its items were collected in"
+    named = next((interval for interval in consent.intervals if interval.grant.version == use.basis), None)
+    if named is None or use.basis >= entry.version:
+        return f"it names version {use.basis} as its basis, which is no grant of {use.purpose} before it"
+    if not all(_covers(consent, named, end, parse_time(run.started_at)) for end in ends):
+        return f"it names version {use.basis} as its basis, a grant that does not cover its items"
+    return None
+
+
+def _covers(consent: Consent, basis: GrantedInterval, collected: datetime, run_started: datetime) -> bool:
+    return basis.covers(collected, collected) and holds_at_run(terms_of(consent, basis), basis, collected, run_started)
+
+
+def _imported(judged: JudgedUse, entries: Sequence[Entry]) -> Imported | None:
+    """The mark of the grant that permits the use, or else of the one it names."""
+    named = judged.use.data.basis
+    version = judged.known.basis or judged.hindsight.basis or (None if named is UNSET else named)
+    grant = next((entry for entry in entries if entry.version == version), None)
+    return None if grant is None or grant.imported is UNSET else grant.imported
