@@ -1,0 +1,207 @@
+"""Every subject map of a log, folded anew from its entries and compared (FORMATS.md section 5)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import chain
+
+from ledger.audit.findings import Finding, Kind
+from ledger.audit.state import State
+from ledger.domain.events import SubjectMapPublished
+from ledger.domain.names import LOG_STREAM
+from ledger.proof.chain import stream_value
+from ledger.proof.subject_map import Node, Pair, Place, bucket_of, refold, root_of
+
+#: How a stream moved on: at a position, the stream with this key came to this length and head.
+Change = tuple[int, bytes, int, bytes]
+
+_CHANGE = struct.Struct(">Q32sQ32s")
+_HASH, _PAIR = 32, 64
+#: Streams that are folded into the map at once, so that memory stays bounded where one map covers a whole log.
+MOST_CHANGES = 100_000
+
+
+class MapTables:
+    """The map's buckets and nodes in the auditor's state, as `refold` asks for them; the nodes in memory as well."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        #: At most 2^17, by their place as `_number` gives it.
+        self._nodes: dict[Place, Node] = {
+            _place(number): Node(kind, node) for number, kind, node in state.rows("SELECT * FROM node")
+        }
+        self._changed: dict[Place, Node] = {}
+        #: What `write` read and changed, for the fold that follows it.
+        self._fresh: dict[int, list[Pair]] = {}
+
+    def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
+        missing = [number for number in numbers if number not in self._fresh]
+        found = {number: self._fresh[number] for number in numbers if number in self._fresh}
+        if missing:
+            found |= self._read(missing)
+        return found
+
+    def nodes(self, places: Collection[Place]) -> Mapping[Place, Node]:
+        kept = self._nodes
+        return {place: kept[place] for place in places if place in kept}
+
+    def write_nodes(self, nodes: Mapping[Place, Node]) -> None:
+        self._nodes.update(nodes)
+        self._changed.update(nodes)
+
+    def write(self, heads: Mapping[bytes, tuple[int, bytes]]) -> tuple[set[int], int]:
+        """Takes in where streams stand; the buckets that this touches, and how many of the streams are new."""
+        by_bucket: dict[int, list[bytes]] = {}
+        for key in heads:
+            by_bucket.setdefault(bucket_of(key), []).append(key)
+        before = self._read(by_bucket)
+        new = 0
+        self._fresh = {}
+        for number, keys in by_bucket.items():
+            pairs = dict(before.get(number, ()))
+            count = len(pairs)
+            for key in keys:
+                pairs[key] = stream_value(*heads[key])
+            new += len(pairs) - count
+            self._fresh[number] = sorted(pairs.items()) if len(pairs) > 1 else list(pairs.items())
+        self._state.write(
+            "INSERT OR REPLACE INTO bucket VALUES (?, ?)",
+            ((number, b"".join(chain.from_iterable(pairs))) for number, pairs in self._fresh.items()),
+        )
+        return set(by_bucket), new
+
+    def folded(self) -> None:
+        """The fold is done: what was held for it is not needed any more."""
+        self._fresh = {}
+
+    def save(self) -> None:
+        """Writes the nodes that changed."""
+        self._state.write(
+            "INSERT OR REPLACE INTO node VALUES (?, ?, ?)",
+            ((_number(place), node.kind, node.hash) for place, node in self._changed.items()),
+        )
+        self._changed = {}
+
+    def _read(self, numbers: Collection[int]) -> dict[int, list[Pair]]:
+        query = "SELECT number, pairs FROM bucket WHERE number IN (SELECT value FROM json_each(?))"
+        return {
+            number: [(joined[at : at + _HASH], joined[at + _HASH : at + _PAIR]) for at in range(0, len(joined), _PAIR)]
+            for number, joined in self._state.rows_of(query, numbers)
+        }
+
+
+class Maps:
+    """The map as of what the last map entry covers, and how streams moved on since."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._tables = MapTables(state)
+        self._covers: int = state.get("covers", 0)
+        self._streams: int = state.get("map_streams", 0)
+        #: Of the entries since the last commit, those that no map covered yet.
+        self._pending: list[Change] = []
+        self.moved = self._pending.append
+
+    @property
+    def covers(self) -> int:
+        """Up to which position the map is folded."""
+        return self._covers
+
+    def root(self) -> bytes:
+        return root_of(self._tables)
+
+    def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
+        """The streams' keys and values in these buckets of the map."""
+        return self._tables.buckets(numbers)
+
+    def check(self, position: int, version: int, data: SubjectMapPublished) -> Iterator[Finding]:
+        """What is wrong with the map of the entry at `position`; the map is folded up to what it covers."""
+
+        def finding(kind: Kind, sentence: str, **details: str | int) -> Finding:
+            return Finding(kind, sentence, position, LOG_STREAM, version, details)
+
+        if not self._covers <= data.covers < position:
+            yield finding(
+                "map-covers",
+                f"expected the map at position {position} to cover {self._covers} to {position - 1} entries, "
+                f"as maps never go back, found {data.covers}",
+            )
+            return
+        root = self._fold(data.covers).hex()
+        if root != data.root:
+            yield finding(
+                "map-root",
+                f"expected the map over the entries 1 to {data.covers} at position {position} to have the root "
+                f"{root}, found {data.root}: some stream was cut short, left out or changed in it",
+                covers=data.covers,
+                expected=root,
+                found=data.root,
+            )
+        if self._streams != data.streams:
+            yield finding(
+                "map-streams",
+                f"expected {self._streams} streams in the map at position {position}, found that it says "
+                f"{data.streams}",
+                expected=self._streams,
+                found=data.streams,
+            )
+
+    def _fold(self, covers: int) -> bytes:
+        touched: set[int] = set()
+        for heads in self._until(covers):
+            buckets, new = self._tables.write(heads)
+            touched |= buckets
+            self._streams += new
+        root = refold(self._tables, touched)
+        self._tables.folded()
+        self._covers = covers
+        return root
+
+    def _until(self, covers: int) -> Iterator[dict[bytes, tuple[int, bytes]]]:
+        """Where streams stood at `covers`, some at a time; what is read is pending no more."""
+        heads: dict[bytes, tuple[int, bytes]] = {}
+        for position, key, length, head in self._changes(covers):
+            if position > self._covers:
+                heads[key] = length, head
+                if len(heads) >= MOST_CHANGES:
+                    yield heads
+                    heads = {}
+        if heads:
+            yield heads
+        self._state.connection.execute("DELETE FROM pending WHERE last <= ?", (covers,))
+        self._pending = [change for change in self._pending if change[0] > covers]
+        self.moved = self._pending.append
+
+    def _changes(self, covers: int) -> Iterator[Change]:
+        query = "SELECT changes FROM pending WHERE last > ? ORDER BY last"
+        for (joined,) in self._state.rows(query, self._covers):
+            for change in _CHANGE.iter_unpack(joined):
+                if change[0] > covers:
+                    return
+                yield change
+        for change in self._pending:
+            if change[0] > covers:
+                return
+            yield change
+
+    def save(self) -> None:
+        """Writes what changed since the last commit."""
+        if self._pending:
+            joined = b"".join(_CHANGE.pack(*change) for change in self._pending)
+            self._state.write("INSERT INTO pending VALUES (?, ?)", [(self._pending[-1][0], joined)])
+            self._pending = []
+            self.moved = self._pending.append
+        self._tables.save()
+        self._state.put(covers=self._covers, map_streams=self._streams)
+
+
+def _number(place: Place) -> int:
+    """Both parts of a place in one number: the nodes of a depth follow those of the depths above."""
+    depth, index = place
+    return (1 << depth) + index
+
+
+def _place(number: int) -> Place:
+    depth = number.bit_length() - 1
+    return depth, number - (1 << depth)
