@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,9 +29,11 @@ _VERIFY = """async ([file, asked]) => {
     summary: summaryOf(answer),
     uses: (answer.history?.uses ?? []).map((judged) => ({
       version: judged.use.version,
-      known: judged.known.reason,
-      hindsight: judged.hindsight.reason,
+      known: judged.known?.reason ?? null,
+      hindsight: judged.hindsight?.reason ?? null,
       standing: standingOf(judged),
+      violations: judged.violations.map((one) => one.kind),
+      imported: judged.imported,
       said: useInWords(judged).map(([, words]) => words),
     })),
   };
@@ -61,7 +64,9 @@ class Verifier:
         self.page = page
 
     def ask(self, function: str, argument: Any = None) -> Any:
-        return self.page.evaluate(function, argument)
+        """What a function of JavaScript answers to JSON; as texts, since Playwright walks through anything else."""
+        asking = f"async (text) => JSON.stringify(await ({function})(JSON.parse(text)))"
+        return json.loads(self.page.evaluate(asking, json.dumps(argument)))
 
     def verify(
         self, bundle: bytes, trust: str, subject: str = "", *, now: datetime | None = None, max_age: str = ""
