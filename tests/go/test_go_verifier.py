@@ -1,4 +1,4 @@
-"""A second verifier, in Go on its team's own `sumdb/note` and `sumdb/tlog`: it accepts our files, and no damaged one."""
+"""A second verifier, in Go on its team's own `sumdb/note` and `sumdb/tlog`: it accepts our files, no damaged ones."""
 
 from __future__ import annotations
 

@@ -177,7 +177,9 @@ def test_hashes_beyond_the_size_are_written_again() -> None:
     }
 
 
-@pytest.mark.parametrize("hashes", [b"", LEAVES[0], b"".join(LEAVES[:43]), b"".join(LEAVES[:44])[:-1]])
+@pytest.mark.parametrize(
+    "hashes", [b"", LEAVES[0], b"".join(LEAVES[:43]), b"".join(LEAVES[:44])[:-1], b"".join(LEAVES[:44]) + b"x"]
+)
 def test_a_tree_does_not_grow_from_a_tile_that_lacks_hashes(hashes: bytes) -> None:
     with pytest.raises(NotVerified, match=r"at least 44 hashes of 32 bytes in tile/0/001, found \d+ bytes"):
         grow(300, LEAVES[300:301], lambda _level, _number: hashes)
