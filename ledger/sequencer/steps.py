@@ -177,7 +177,9 @@ class Sequencer:
         def decide_again(now: datetime) -> list[Entry]:
             version, recorded = self.tables.last_of(LOG_STREAM)
             recorded_at = now if recorded is None else max(now, recorded)
-            new = NewEvent(event, occurred_at=format_time(fold.read_at), recorded_at=format_time(recorded_at))
+            # The clock of appends runs a little behind the database's; a map may claim less than it could, never more.
+            occurred_at = min(fold.read_at, recorded_at)
+            new = NewEvent(event, occurred_at=format_time(occurred_at), recorded_at=format_time(recorded_at))
             return self.ledger.to_entries(LOG_STREAM, version, [new])
 
         return self.ledger.append(decide_again) or 0
