@@ -37,28 +37,32 @@ def is_backdated(run: Entry) -> bool:
 def judge_use(use: Entry, stream: Iterable[Entry], run: Entry, catalogue: Catalogue) -> JudgedUse:
     """Both verdicts on `use`, an entry of `stream` (the whole one, in order), in the run that `run` started."""
     entries = list(stream)
+
+    def verdict(of: Iterable[Entry]) -> Verdict:
+        return verdict_on(use, consent_of(record_of(use.stream, of, catalogue), use.data.purpose), run)
+
     return JudgedUse(
         use=use,
-        known=_judge(use, [entry for entry in entries if _was_known(entry, use)], run, catalogue),
-        hindsight=_judge(use, entries, run, catalogue),
+        known=verdict(entry for entry in entries if was_known(entry, use)),
+        hindsight=verdict(entries),
     )
 
 
-def _was_known(entry: Entry, use: Entry) -> bool:
+def was_known(entry: Entry, use: Entry) -> bool:
+    """Whether `entry`, of the same stream, was there to be known when `use` was recorded."""
     return entry.version < use.version and (not use.data.attested or entry.recorded <= use.occurred)
 
 
-def _judge(use: Entry, entries: list[Entry], run: Entry, catalogue: Catalogue) -> Verdict:
+def verdict_on(use: Entry, consent: Consent, run: Entry) -> Verdict:
+    """One of the verdicts of `judge_use`, by the consent to its purpose that the known, or all, entries make."""
     data: DataUsedForTraining = use.data
     started: RunStarted = run.data
     run_started = parse_time(started.started_at)
     # An erasure after the run began does not undo what it used: it counts up to the later of the two.
     began = max(run_started, run.recorded)
-    record = record_of(use.stream, entries, catalogue)
-    if record.erased is not None and record.erased > began:
-        record.erased = None
-    consent = consent_of(record, data.purpose)
-    if record.erased is not None or data.basis is UNSET:
+    if consent.record.erased is not None and consent.record.erased > began:
+        consent = replace(consent, record=replace(consent.record, erased=None))
+    if consent.record.erased is not None or data.basis is UNSET:
         return _first_refusal(consent, data, run_started, began)
     return _judge_basis(consent, data, data.basis, run_started, began)
 

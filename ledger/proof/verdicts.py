@@ -17,7 +17,7 @@ from ledger.domain.events import Accepted, DataUsedForTraining, RunStarted, Term
 from ledger.domain.retention import terms_of
 from ledger.domain.terms import Catalogue
 from ledger.domain.times import parse_time
-from ledger.domain.uses import JudgedUse, is_backdated, judge_use
+from ledger.domain.uses import JudgedUse, is_backdated, verdict_on, was_known
 from ledger.errors import NotVerified
 
 #: What an audit reports apart (design, section 4, "As known, and in hindsight").
@@ -86,15 +86,43 @@ def judge_uses(
     history: Sequence[Placed], runs: Mapping[str, Sequence[Placed]], catalogue: Catalogue
 ) -> list[UseJudged]:
     """Every use of a complete history, judged with the terms and the streams of the runs (by their ids) it names."""
-    entries = [placed.entry for placed in history]
+    consents = _Consents([placed.entry for placed in history], catalogue)
     return [
-        _judge(placed, entries, runs.get(placed.entry.data.run, ()), catalogue)
+        _judge(placed, runs.get(placed.entry.data.run, ()), consents)
         for placed in history
         if isinstance(placed.entry.data, DataUsedForTraining)
     ]
 
 
-def _judge(placed: Placed, entries: list[Entry], run: Sequence[Placed], catalogue: Catalogue) -> UseJudged:
+class _Consents:
+    """One person's consent as some of their entries make it; each is made once, and many uses share it."""
+
+    def __init__(self, entries: Sequence[Entry], catalogue: Catalogue) -> None:
+        # Uses change no consent.
+        self._deciding = [entry for entry in entries if not isinstance(entry.data, DataUsedForTraining)]
+        self._catalogue = catalogue
+        self._made: dict[tuple[str, tuple[int, ...]], Consent] = {}
+
+    def known(self, use: Entry) -> Consent:
+        """By what was known when the use was recorded."""
+        return self._of(use, [entry for entry in self._deciding if was_known(entry, use)])
+
+    def hindsight(self, use: Entry) -> Consent:
+        return self._of(use, self._deciding)
+
+    def _of(self, use: Entry, entries: Sequence[Entry]) -> Consent:
+        key = (use.data.purpose, tuple(entry.version for entry in entries))
+        if key not in self._made:
+            self._made[key] = consent_of(record_of(use.stream, entries, self._catalogue), use.data.purpose)
+        return self._made[key]
+
+    def imported(self, version: int | None) -> Imported | None:
+        """The mark of the entry of a version, where it is an import."""
+        entry = next((entry for entry in self._deciding if entry.version == version), None)
+        return None if entry is None or entry.imported is UNSET else entry.imported
+
+
+def _judge(placed: Placed, run: Sequence[Placed], consents: _Consents) -> UseJudged:
     use: DataUsedForTraining = placed.entry.data
     started = next(
         (one.entry for one in run if one.position < placed.position and isinstance(one.entry.data, RunStarted)), None
@@ -102,33 +130,30 @@ def _judge(placed: Placed, entries: list[Entry], run: Sequence[Placed], catalogu
     if started is None:
         fault = Violation("violation-known", f"no run {use.run} was started before it")
         return UseJudged(placed, None, (fault,), None, None)
-    judged = judge_use(placed.entry, entries, started, catalogue)
-    return UseJudged(
-        placed,
-        judged,
-        tuple(_violations(judged, entries, started.data, catalogue)),
-        started,
-        _imported(judged, entries),
+    known, hindsight = consents.known(placed.entry), consents.hindsight(placed.entry)
+    judged = JudgedUse(
+        use=placed.entry,
+        known=verdict_on(placed.entry, known, started),
+        hindsight=verdict_on(placed.entry, hindsight, started),
     )
+    # The grant that permits it, or else the one that it names.
+    basis = judged.known.basis or judged.hindsight.basis or (None if use.basis is UNSET else use.basis)
+    violations = tuple(_violations(judged, known, hindsight, started.data))
+    return UseJudged(placed, judged, violations, started, consents.imported(basis))
 
 
-def _violations(
-    judged: JudgedUse, entries: Sequence[Entry], run: RunStarted, catalogue: Catalogue
-) -> Iterator[Violation]:
+def _violations(judged: JudgedUse, known: Consent, hindsight: Consent, run: RunStarted) -> Iterator[Violation]:
     use: DataUsedForTraining = judged.use.data
     if run.purpose != use.purpose:
         yield Violation("violation-known", f"run {use.run} was started for {run.purpose}, and not for {use.purpose}")
-    before = [entry for entry in entries if entry.version < judged.use.version]
-    judgements: list[tuple[Kind, Verdict, Sequence[Entry]]] = [
-        ("violation-known", judged.known, before),
-        ("violation-in-hindsight", judged.hindsight, entries),
+    judgements: list[tuple[Kind, Verdict, Consent]] = [
+        ("violation-known", judged.known, known),
+        ("violation-in-hindsight", judged.hindsight, hindsight),
     ]
-    for kind, verdict, known in judgements:
+    for kind, verdict, consent in judgements:
         if not verdict.permitted:
             yield Violation(kind, reason_of(verdict))
-            continue
-        consent = consent_of(record_of(judged.use.stream, known, catalogue), use.purpose)
-        if fault := _fault_of_basis(judged.use, consent, run):
+        elif fault := _fault_of_basis(judged.use, consent, run):
             yield Violation(kind, fault)
 
 
@@ -155,11 +180,3 @@ def _fault_of_basis(entry: Entry, consent: Consent, run: RunStarted) -> str | No
 
 def _covers(consent: Consent, basis: GrantedInterval, collected: datetime, run_started: datetime) -> bool:
     return basis.covers(collected, collected) and holds_at_run(terms_of(consent, basis), basis, collected, run_started)
-
-
-def _imported(judged: JudgedUse, entries: Sequence[Entry]) -> Imported | None:
-    """The mark of the grant that permits the use, or else of the one it names."""
-    named = judged.use.data.basis
-    version = judged.known.basis or judged.hindsight.basis or (None if named is UNSET else named)
-    grant = next((entry for entry in entries if entry.version == version), None)
-    return None if grant is None or grant.imported is UNSET else grant.imported
