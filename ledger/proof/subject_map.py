@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 
 from ledger.errors import NotVerified
 from ledger.proof.chain import stream_value
+from ledger.proof.merkle import HASH_SIZE
 
-HASH_SIZE = 32
 #: A key has so many bits, and so no path is longer.
 KEY_BITS = 256
 #: Lengths are written in eight bytes.
