@@ -33,9 +33,9 @@ class TlogProof:
 def parse_tlog_proof(data: bytes) -> TlogProof:
     """The proof of a file's bytes; inverse of `format_tlog_proof`."""
     text = text_of(data, "a tlog-proof", LARGEST_PROOF)
-    head, empty, checkpoint = text.partition("\n\n")
+    head, _, checkpoint = text.partition("\n\n")
     lines = head.split("\n")
-    if lines.pop(0) != _HEADER or not empty:
+    if lines.pop(0) != _HEADER:
         raise NotVerified(f"expected a tlog-proof, which begins with {_HEADER}, found {shown(head)}")
     extra = None
     if lines and lines[0].startswith(_EXTRA):

@@ -67,6 +67,7 @@ def test_the_empty_log_has_the_root_of_nothing_and_no_other() -> None:
         (f"{ORIGIN}\n10\n{ROOT}\nextension\n", "without extension lines, found 'extension'"),
         (f"{ORIGIN}\n10\n{ROOT}\n\n", "without extension lines"),
         (f"{ORIGIN}\n10\n{ROOT}", "three lines"),
+        (f"{ORIGIN}\n10\n{ROOT}\nextension", "three lines"),
         (f"{ORIGIN}\n10\n", "three lines"),
         ("", "three lines"),
         ("\n", "three lines"),

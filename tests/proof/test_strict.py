@@ -154,6 +154,7 @@ def test_fields_are_read_in_their_order() -> None:
         "",
         "head\na 1\nb 2",
         "head\na 1\nb 2\n\n",
+        "head\na 1\nb 2\nc 3",
         "head\na 1\nb 2\nc 3\n",
         "head\na 1\n",
         "head\nb 2\na 1\n",

@@ -79,10 +79,12 @@ HEAD = "c2sp.org/tlog-proof@v1\n"
         ("\n" + HEAD + "index 0\n\n", "begins with"),
         (HEAD.upper() + "index 0\n\n", "begins with"),
         (HEAD + "\nindex 0\n\n", "expected a line `index <number>`"),
+        (HEAD + "index 0\n", "a hash of a tlog-proof in"),  # the first empty line is then the note's
+        (HEAD + "index 0", "decimal"),
         (HEAD + "\n", "expected a line `index <number>`"),
         (HEAD + "extra QQ==\n\n", "expected a line `index <number>`"),
         (HEAD + "extra QQ==\nextra QQ==\nindex 0\n\n", "expected a line `index <number>`"),
-        (HEAD + "index 0\nextra QQ==\n\n", "a hash of a tlog-proof in base64"),
+        (HEAD + "index 0\nextra QQ==\n\n", "a hash of a tlog-proof in canonical base64"),
         (HEAD + "extra \nindex 0\n\n", "leave the line out"),
         (HEAD + "extra QR==\nindex 0\n\n", "canonical base64"),
         (HEAD + "extra  QQ==\nindex 0\n\n", "base64"),
