@@ -5,9 +5,6 @@ What is signed does not name the signer, so one public key never stands for two 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from ledger.domain.times import format_time
 from ledger.errors import InvalidInput, NotVerified
 from ledger.proof.note import COSIGNATURE, SIGNATURE_BYTES, Signature, SigningKey, VerifierKey, bad_signature
 from ledger.proof.strict import LARGEST_NUMBER
@@ -41,14 +38,6 @@ def verify_cosignature(text: str, signature: Signature, key: VerifierKey) -> int
     if not key.signed(_message(text, time), signature.blob[_TIME_BYTES:]):
         raise bad_signature(key)
     return time
-
-
-def time_text(time: int) -> str:
-    """A cosignature's time as people read it, in UTC; beyond the calendar, the seconds."""
-    try:
-        return format_time(datetime.fromtimestamp(time, UTC)).replace(".000000Z", "Z")
-    except (OverflowError, ValueError, OSError):
-        return f"{time} s after 1970"
 
 
 def _message(checkpoint_text: str, time: int) -> bytes:

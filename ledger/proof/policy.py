@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ledger.errors import InvalidInput, NotVerified
 from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
-from ledger.proof.cosignature import AUDITOR_SUFFIX, time_text, verify_cosignature
+from ledger.proof.cosignature import AUDITOR_SUFFIX, verify_cosignature
 from ledger.proof.note import COSIGNATURE, ED25519, Note, VerifierKey, parse_note, parse_vkey, verify_note
 from ledger.proof.strict import parse_decimal, shown
 
@@ -127,17 +127,6 @@ class Opened:
     cosigned: Mapping[VerifierKey, int]
     #: Whether the trust demands a quorum, which then was there.
     vouched: bool
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """What the signatures say, and what they leave open."""
-        at = f"the checkpoint of {self.checkpoint.origin} at size {self.checkpoint.size} is"
-        keys = " and ".join(f"{key.name} (key {key.id.hex()})" for key in self.log_keys)
-        said = [f"{at} signed by {keys}"]
-        for key, time in self.cosigned.items():
-            who = "auditor, who replayed the log," if is_auditor(key) else "witness"
-            said.append(f"{at} cosigned by the {who} {key.name} (key {key.id.hex()}) at {time_text(time)}")
-        return (*said, *([self.caveat] if self.caveat else []))
 
     @property
     def caveat(self) -> str | None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import InvalidInput, NotVerified
-from ledger.proof.cosignature import AUDITOR_SUFFIX, cosign, time_text, verify_cosignature
+from ledger.proof.cosignature import AUDITOR_SUFFIX, cosign, verify_cosignature
 from ledger.proof.note import COSIGNATURE, ED25519, Note, Signature, format_note, parse_note, sign_note
 from ledger.proof.strict import LARGEST_NUMBER
 from tests.proof.signing import CHECKPOINT, LOG, NOON, OTHERS, WITNESSES, key_of
@@ -97,20 +97,6 @@ def test_a_key_of_another_type_neither_cosigns_nor_is_asked() -> None:
 
 def test_the_types_of_one_name_are_different_keys_with_different_ids() -> None:
     assert key_of("x", COSIGNATURE).verifier.id != key_of("x", ED25519).verifier.id
-
-
-@pytest.mark.parametrize(
-    ("time", "text"),
-    [
-        (0, "1970-01-01T00:00:00Z"),
-        (NOON, "2025-10-09T08:53:20Z"),
-        (253_402_300_799, "9999-12-31T23:59:59Z"),
-        (253_402_300_800, "253402300800 s after 1970"),
-        (LARGEST_NUMBER, f"{LARGEST_NUMBER} s after 1970"),
-    ],
-)
-def test_a_time_is_told_in_utc(time: int, text: str) -> None:
-    assert time_text(time) == text
 
 
 def test_an_auditor_is_known_by_its_name() -> None:

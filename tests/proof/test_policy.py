@@ -24,6 +24,7 @@ from ledger.proof.note import (
 )
 from ledger.proof.policy import (
     Group,
+    Opened,
     Trust,
     format_policy,
     is_auditor,
@@ -65,10 +66,6 @@ def test_a_bare_key_opens_the_known_answer_and_says_that_nobody_vouches() -> Non
     assert opened.caveat is not None
     assert "no witness and no auditor vouches" in opened.caveat
     assert "somebody else may be shown another log" in opened.caveat
-    assert opened.sentences == (
-        f"the checkpoint of {ORIGIN} at size 10 is signed by {ORIGIN} (key a234cbb7)",
-        opened.caveat,
-    )
 
 
 def test_bare_keys_are_of_the_log_or_of_its_receipts() -> None:
@@ -81,7 +78,7 @@ def test_bare_keys_are_of_the_log_or_of_its_receipts() -> None:
 
 def test_cosignatures_by_nobody_known_change_nothing_that_is_said() -> None:
     with_others = open_checkpoint(signed_checkpoint(*WITNESSES, AUDITOR), BARE)
-    assert with_others.sentences == open_checkpoint(signed_checkpoint(), BARE).sentences
+    assert _said(with_others) == _said(open_checkpoint(signed_checkpoint(), BARE))
 
 
 # Opening
@@ -103,10 +100,6 @@ def test_everybody_vouches() -> None:
     assert opened.vouched
     assert opened.caveat is None
     assert dict(opened.cosigned) == {key.verifier: NOON for key in (*WITNESSES, AUDITOR)}
-    assert opened.sentences[-1] == (
-        f"the checkpoint of {ORIGIN} at size 10 is cosigned by the auditor, who replayed the log, "
-        f"auditor.example{AUDITOR_SUFFIX} (key {AUDITOR.verifier.id.hex()}) at 2025-10-09T08:53:20Z"
-    )
 
 
 @pytest.mark.parametrize("missing", range(3))
@@ -233,7 +226,7 @@ def test_every_single_changed_bit_is_refused_where_everybody_must_vouch() -> Non
 
 def test_under_a_bare_key_a_changed_bit_is_refused_or_says_the_same() -> None:
     good = signed_checkpoint(*WITNESSES, AUDITOR)
-    said = open_checkpoint(good, BARE).sentences
+    said = _said(open_checkpoint(good, BARE))
     own_end = good.index(b"\xe2\x80\x94 witness1")
     passed = 0
     for bit in range(len(good) * 8):
@@ -241,7 +234,7 @@ def test_under_a_bare_key_a_changed_bit_is_refused_or_says_the_same() -> None:
             opened = open_checkpoint(_flipped(good, bit), BARE)
         except NotVerified:
             continue
-        assert opened.sentences == said
+        assert _said(opened) == said
         assert bit // 8 >= own_end  # in a line of somebody unknown
         passed += 1
     assert passed > 0
@@ -458,3 +451,8 @@ def _flipped(data: bytes, bit: int) -> bytes:
     changed = bytearray(data)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)
+
+
+def _said(opened: Opened) -> tuple[object, ...]:
+    """All that a verdict is made of: of the note only what was verified."""
+    return opened.checkpoint, opened.log_keys, dict(opened.cosigned), opened.vouched, opened.caveat
