@@ -6,15 +6,12 @@ from pathlib import Path
 
 import duckdb
 
-from ledger.domain.entry import canonical
 from ledger.domain.times import format_time
 from ledger.errors import InvalidInput, Unavailable
 from ledger.gate.duckdb_engine import first_line
 from ledger.gate.micros import moment_of
 from ledger.gate.reading import as_micros, as_name, file_literal
-
-#: One leaf of a manifest: the item's name, when it was collected, and the kind that was decided on.
-Leaf = tuple[str, str, str]
+from ledger.proof.manifests import Leaf, leaf_of
 
 _COLUMNS = ("item", "collected_at", "kind", "stream", "use")
 
@@ -38,4 +35,4 @@ def released_leaves(file: Path, stream: str) -> dict[int, list[Leaf]]:
                 by_use.setdefault(int(use), set()).add((item, format_time(moment_of(collected)), kind))
     except duckdb.Error as error:
         raise Unavailable(f"expected to read released items at {file}, found: {first_line(error)}") from None
-    return {use: sorted(leaves, key=canonical) for use, leaves in sorted(by_use.items())}
+    return {use: sorted(leaves, key=leaf_of) for use, leaves in sorted(by_use.items())}
