@@ -149,9 +149,6 @@ def verify_map(key: bytes, proof: MapProof, root: bytes) -> tuple[int, bytes] | 
     if len(siblings) > KEY_BITS:
         raise NotVerified(f"expected at most {KEY_BITS} siblings in a map proof, found {len(siblings)}; make it anew")
     _demand_hashes(key, root, *siblings)
-    if siblings and siblings[-1] == EMPTY:
-        # One side of the deepest fork is empty, so what is on the other ends higher up, or is not there at all.
-        raise NotVerified("expected a map proof that ends at the last fork, found an empty last sibling; make it anew")
     node = _end_of(key, proof)
     for depth in range(len(siblings) - 1, -1, -1):
         sibling = siblings[depth]
@@ -245,6 +242,8 @@ def _end_of(key: bytes, proof: MapProof) -> bytes:
         if any(_bit(other, depth) != _bit(key, depth) for depth in range(len(proof.siblings))):
             raise NotVerified("expected another's key on the path of the one asked for, found one that lies off it")
         return map_leaf(other, value)
+    if proof.siblings and proof.siblings[-1] == EMPTY:
+        raise NotVerified("expected an empty end beside something, found an empty last sibling; make the proof anew")
     return EMPTY
 
 

@@ -108,13 +108,14 @@ def test_an_empty_end_beside_an_empty_sibling() -> None:
     _refused(MapProof((EMPTY,)), _root_above(KEY, EMPTY, (EMPTY,)), "empty last sibling")
 
 
-def test_a_leaf_that_did_not_travel_up() -> None:
-    # A subtree with one key is that key's leaf: beside nothing it stands a place higher.
+def test_a_leaf_below_its_place_is_still_the_one_end_of_its_path() -> None:
+    # Such a root is no fold of anything, which the audit says; but nothing else can be proven of the key under it.
     siblings = (SIBLING, EMPTY)
-    own, other = map_leaf(KEY, stream_value(3, HEAD)), _flipped(KEY, 9)
-    _refused(MapProof(siblings, own=(3, HEAD)), _root_above(KEY, own, siblings), "empty last sibling")
-    root = _root_above(KEY, map_leaf(other, VALUE), siblings)
-    _refused(MapProof(siblings, other=(other, VALUE)), root, "empty last sibling")
+    own = map_leaf(KEY, stream_value(3, HEAD))
+    root = _root_above(KEY, own, siblings)
+    assert verify_map(KEY, MapProof(siblings, own=(3, HEAD)), root) == (3, HEAD)
+    for other in (MapProof(siblings), MapProof((SIBLING,)), MapProof((SIBLING,), own=(3, HEAD))):
+        _refused(other, root, "expected")
 
 
 @pytest.mark.parametrize("length", [0, -1, -(2**63), 2**64])
