@@ -198,7 +198,7 @@ TAMPERED: dict[str, tuple[Edit, str]] = {
     "a missing hash": (lambda d: _entries(d)[0]["inclusion"].pop(), "whole path"),
     "a surplus hash of the map's entry": (lambda d: d["map"]["inclusion"].insert(0, "A" * 43 + "="), "the map's entry"),
     "a missing sibling": (lambda d: d["streams"][0]["proof"]["siblings"].pop(), "root"),
-    "a surplus sibling": (lambda d: d["streams"][0]["proof"]["siblings"].append("A" * 43 + "="), "empty last sibling"),
+    "a surplus sibling": (lambda d: d["streams"][0]["proof"]["siblings"].append("A" * 43 + "="), "the map proof of"),
     "257 siblings": (
         lambda d: d["streams"][0]["proof"].update(siblings=["B" * 42 + "A="] * 257),
         "at most 256 siblings",
@@ -300,8 +300,8 @@ def test_what_is_spelled_in_another_way_is_refused(log: SmallLog, name: str) -> 
 
 
 def test_every_flipped_bit_is_refused(log: SmallLog) -> None:
-    """In the checkpoint every bit, under a policy that demands all its signatures. Of the rest every fifth, so every bit
-    of a byte, under a bare key: that is refused by the hashes, and a policy demands no less.
+    """In the checkpoint every bit, under a policy that demands all its signatures. Of the rest every fifth, so each bit
+    of some byte, under a bare key: that is refused by the hashes, and a policy demands no less.
     """
     data = log.bundle_file()
     end = data.index(b'","map":')
@@ -339,7 +339,7 @@ def test_a_stale_map_under_a_fresh_checkpoint_is_refused() -> None:
     fresh = a_person(off=False)
     fresh.append(SUBJECT, given.toggled("off"), "9")
     stale = _with_paths(replace(fresh.bundle(), checkpoint=fresh.checkpoint()), fresh)
-    _refused(format_bundle(stale), fresh, "the map's entry, at position 8", "another root")
+    _refused(format_bundle(stale), fresh, "the map's entry, at position 8", "whole path")
     shown = replace(stale, map_path=fresh.path(7))
     _refused(format_bundle(shown), fresh, "the map's entry, at position 8")
     last = replace(stale, map_entry=fresh.entries[7], map_path=fresh.path(8))
