@@ -27,10 +27,10 @@ Difference = Literal["tiles-differ", "map-differs", "projection-differs"]
 Violation = Literal[
     "violation-known",
     "violation-in-hindsight",
-    "run-missing",
     "run-differs",
     "run-finished-differs",
     "terms-republished",
+    "terms-unpublished",
 ]
 Remark = Literal["backdated-run", "backdated-use", "rests-on-import"]
 

@@ -1,21 +1,23 @@
-"""The verdict on every use, as known and in hindsight (design, section 4), on whole streams of the auditor's state."""
+"""The verdict on every use, as known and in hindsight (design, section 4), on whole streams of the auditor's state.
+
+It is the one that a bundle's verifier gives too: an audit and a person's own file never say different things.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec import UNSET, structs
+from msgspec import structs
 
 from ledger.audit.findings import Finding, Kind
+from ledger.audit.reading import Reader
 from ledger.audit.state import State
-from ledger.audit.trail import PlacedBytes, catalogue_of, streams_of, unjudged_parts
+from ledger.audit.trail import StoredEntry, catalogue_of, streams_of, unjudged_parts
 from ledger.domain.as_of import Placed
-from ledger.domain.eligibility import Verdict
-from ledger.domain.entry import Entry, decode_entry
-from ledger.domain.events import DataUsedForTraining
-from ledger.domain.uses import JudgedUse, is_backdated, judge_use
+from ledger.domain.entry import decode_entry
+from ledger.domain.uses import is_backdated
 from ledger.importing.watcher import Watcher
+from ledger.proof.verdicts import UseJudged, judge_uses
 
 #: Runs held in memory: more than one log has under way at once.
 MOST_RUNS = 1_000
@@ -30,8 +32,8 @@ def judge_streams(state: State, watch: Watcher) -> None:
     judge = _Judge(state)
     since = 0
     for part, names in unjudged_parts(state):
-        for name, entries in streams_of(state, part, names).items():
-            state.replace("stream", name, judge.stream(entries))
+        judged = {name: list(judge.stream(entries)) for name, entries in streams_of(state, part, names).items()}
+        state.replace("stream", judged)
         state.write("DELETE FROM unjudged_stream WHERE name = ?", ((name,) for name in names))
         watch.advance(len(names))
         since += len(names)
@@ -45,104 +47,81 @@ class _Judge:
     def __init__(self, state: State) -> None:
         self._state = state
         self._catalogue = catalogue_of(state)
-        self._runs: dict[str, Placed | None] = {}
+        self._reader = Reader()
+        self._runs: dict[str, Sequence[Placed]] = {}
 
-    def stream(self, stored: Sequence[PlacedBytes]) -> Iterator[Finding]:
+    def stream(self, stored: Sequence[StoredEntry]) -> Iterator[Finding]:
         """What is to be said of the uses in one stream."""
-        placed = [Placed(position, decode_entry(entry)) for position, entry in stored]
-        entries = [one.entry for one in placed]
-        for use in placed:
-            if isinstance(use.entry.data, DataUsedForTraining):
-                yield from self._use(use, entries)
+        history = [Placed(position or 0, self._reader.entry(entry)) for position, entry in stored]
+        # Only of uses the position was kept, and only theirs is asked for.
+        runs = {run: self._run(run) for run in {one.entry.data.run for one in history if one.position}}
+        uses = judge_uses(history, runs, self._catalogue)
+        for use in uses:
+            if use.violations:
+                yield _violation(use)
+            if use.imported is not None:
+                yield _rests_on_import(use)
+        if any(use.backdated for use in uses):
+            yield from self._as_of_recording(history, runs, uses)
 
-    def _use(self, use: Placed, entries: Sequence[Entry]) -> Iterator[Finding]:
-        data: DataUsedForTraining = use.entry.data
-        run = self._run(data.run)
-        about = _About(use, data)
-        if run is None or run.position > use.position:
-            later = "no start of it" if run is None else f"that it starts later, at position {run.position}"
-            yield about.finding("run-missing", f"expected the start of run {data.run} before it, found {later}")
-            return
-        if run.entry.data.purpose != data.purpose:
-            yield about.finding("run-differs", f"expected a run for {data.purpose}, found {run.entry.data.purpose}")
-        judged = judge_use(use.entry, entries, run.entry, self._catalogue)
-        verdict, kind = _worse(judged)
-        if kind is not None:
-            yield about.refused(kind, verdict, judged)
-        elif is_backdated(run.entry):
-            yield from self._as_of_recording(about, run.entry, entries)
-        yield from _imported(about, verdict, entries)
+    def _as_of_recording(
+        self, history: Sequence[Placed], runs: Mapping[str, Sequence[Placed]], uses: Sequence[UseJudged]
+    ) -> Iterator[Finding]:
+        """Whether backdated runs, had they begun when they were recorded, might have used the same."""
+        moved = {run: [_begun_when_recorded(one) for one in starts] for run, starts in runs.items()}
+        for use, other in zip(uses, judge_uses(history, moved, self._catalogue), strict=True):
+            if use.backdated and other.violations and not use.violations and use.run is not None:
+                yield _finding(
+                    use,
+                    "backdated-use",
+                    f"permitted by the start that its run gives, {use.run.data.started_at}; a start when the run was "
+                    f"recorded, {use.run.recorded_at}, would have refused it: {other.violations[0].why}",
+                )
 
-    def _as_of_recording(self, about: _About, run: Entry, entries: Sequence[Entry]) -> Iterator[Finding]:
-        """Whether a run that began when it was recorded might have used the same."""
-        recorded = structs.replace(run, data=structs.replace(run.data, started_at=run.recorded_at))
-        verdict, kind = _worse(judge_use(about.use.entry, entries, recorded, self._catalogue))
-        if kind is not None:
-            yield about.finding(
-                "backdated-use",
-                f"permitted by the start that its run gives, {run.data.started_at}; a start when the run was "
-                f"recorded, {run.recorded_at}, would have refused it: {_reason(verdict)}",
-                reason=verdict.reason,
-            )
-
-    def _run(self, name: str) -> Placed | None:
+    def _run(self, name: str) -> Sequence[Placed]:
         if name not in self._runs:
             if len(self._runs) >= MOST_RUNS:
                 self._runs.clear()
             query = "SELECT position, started FROM run WHERE name = ? AND started IS NOT NULL"
-            row = next(self._state.rows(query, name), None)
-            self._runs[name] = None if row is None else Placed(row[0], decode_entry(row[1]))
+            self._runs[name] = [
+                Placed(position, decode_entry(entry)) for position, entry in self._state.rows(query, name)
+            ]
         return self._runs[name]
 
 
-class _About(NamedTuple):
-    """The use that a finding is about."""
-
-    use: Placed
-    data: DataUsedForTraining
-
-    def finding(self, kind: Kind, found: str, **details: str | int | None) -> Finding:
-        position, entry = self.use
-        return Finding(
-            kind,
-            f"use at position {position} by run {self.data.run} for {self.data.purpose}: {found}",
-            position,
-            entry.stream,
-            entry.version,
-            {"run": self.data.run, "purpose": self.data.purpose, "attested": self.data.attested, **details},
-        )
-
-    def refused(self, kind: Kind, verdict: Verdict, judged: JudgedUse) -> Finding:
-        when = "by what was known" if kind == "violation-known" else "in hindsight, though permitted by what was known"
-        return self.finding(
-            kind,
-            f"refused {when}: {_reason(verdict)}",
-            known=judged.known.reason,
-            hindsight=judged.hindsight.reason,
-            basis=verdict.basis,
-            detail=verdict.detail,
-        )
+def _begun_when_recorded(run: Placed) -> Placed:
+    entry = run.entry
+    if not is_backdated(entry):
+        return run
+    data = structs.replace(entry.data, started_at=entry.recorded_at)
+    return Placed(run.position, structs.replace(entry, data=data))
 
 
-def _worse(judged: JudgedUse) -> tuple[Verdict, Kind | None]:
-    """The verdict that refuses, and what that makes of the use; the one in hindsight and None where both permit."""
-    if not judged.known.permitted:
-        return judged.known, "violation-known"
-    return judged.hindsight, None if judged.hindsight.permitted else "violation-in-hindsight"
+def _violation(use: UseJudged) -> Finding:
+    """Once a use, as known where it was known."""
+    first = use.violations[0]
+    when = (
+        "by what was known" if first.kind == "violation-known" else "in hindsight, though permitted by what was known"
+    )
+    why = {one.kind.removeprefix("violation-").removeprefix("in-"): one.why for one in reversed(use.violations)}
+    return _finding(use, first.kind, f"refused {when}: {first.why}", **why)
 
 
-def _reason(verdict: Verdict) -> str:
-    return verdict.reason if verdict.detail is None else f"{verdict.reason} ({verdict.detail})"
+def _rests_on_import(use: UseJudged) -> Finding:
+    source = "" if use.imported is None else use.imported.source
+    return _finding(
+        use, "rests-on-import", f"rests on an import of its grant from {source}, and is not proven", source=source
+    )
 
 
-def _imported(about: _About, verdict: Verdict, entries: Sequence[Entry]) -> Iterator[Finding]:
-    """What is known of an imported grant is its source's word, so that no use of it is called proven."""
-    grant = next((entry for entry in entries if entry.version == verdict.basis), None)
-    if grant is not None and grant.imported is not UNSET:
-        source = grant.imported.source
-        yield about.finding(
-            "rests-on-import",
-            f"rests on an import of {grant.event} (version {grant.version}) from {source}, and is not proven",
-            basis=grant.version,
-            source=source,
-        )
+def _finding(use: UseJudged, kind: Kind, found: str, **details: str) -> Finding:
+    position, entry = use.placed
+    data = use.data
+    return Finding(
+        kind,
+        f"use at position {position} by run {data.run} for {data.purpose}: {found}",
+        position,
+        entry.stream,
+        entry.version,
+        {"run": data.run, "purpose": data.purpose, "attested": data.attested, **details},
+    )

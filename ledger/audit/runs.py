@@ -20,7 +20,7 @@ def judge_runs(state: State, watch: Watcher) -> None:
     runs = [name for (name,) in state.rows("SELECT name FROM unjudged_run")]
     watch.now("judging the runs", len(runs))
     for run in runs:
-        state.replace("run", run, _run(state, run))
+        state.replace("run", {run: list(_run(state, run))})
         state.write("DELETE FROM unjudged_run WHERE name = ?", [(run,)])
         watch.advance()
     state.commit()

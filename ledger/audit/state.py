@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -59,10 +59,12 @@ class State:
 
     # Findings.
 
-    def replace(self, scope: Scope, subject: str, findings: Iterable[Finding]) -> None:
-        """These are the findings on `subject` from now on; what was found on it before is not any more."""
-        self.connection.execute("DELETE FROM finding WHERE scope = ? AND subject = ?", (scope, subject))
-        self.add(scope, subject, findings)
+    def replace(self, scope: Scope, found: Mapping[str, Sequence[Finding]]) -> None:
+        """These are the findings on each subject from now on; what was found on it before is not any more."""
+        self.write("DELETE FROM finding WHERE scope = ? AND subject = ?", ((scope, subject) for subject in found))
+        for subject, findings in found.items():
+            if findings:
+                self.add(scope, subject, findings)
 
     def forget(self, scope: Scope) -> None:
         self.connection.execute("DELETE FROM finding WHERE scope = ?", (scope,))

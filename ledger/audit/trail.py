@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from ledger.audit.reading import Read
 from ledger.audit.state import State
 from ledger.audit.streams import Standing
 from ledger.domain.entry import canonical, decode_entry
-from ledger.domain.events import DataUsedForTraining, RunFinished, RunStarted, TermsPublished
+from ledger.domain.events import Accepted, DataUsedForTraining, RunFinished, RunStarted, TermsPublished, TermsShown
 from ledger.domain.names import RUN_PREFIX
 from ledger.domain.terms import Catalogue, Terms
 
@@ -19,14 +19,17 @@ from ledger.domain.terms import Catalogue, Terms
 _PART_DIGITS = 3
 #: Digits of a stream key: no other stream has a name of that length and these letters.
 _KEY_DIGITS = 64
-#: Before each entry in a part: its position, its stream key and its length.
-_PLACE = struct.Struct(">Q32sH")
+#: Between the entries of a part: canonical JSON has no line end inside. A line of digits is the position of the use on
+#: the line after it.
+_BETWEEN = b"\n"
+_STREAM = b',"stream":"'
+_BRACE = ord("{")
 
 
-class PlacedBytes(NamedTuple):
-    """An entry as it was read, and where."""
+class StoredEntry(NamedTuple):
+    """An entry as it was read; its position where it is a use."""
 
-    position: int
+    position: int | None
     stored: bytes
 
 
@@ -36,11 +39,12 @@ class Trail:
     def __init__(self, state: State) -> None:
         self._state = state
         self._batch: int = state.get("batch", 0)
-        self._parts: dict[str, list[bytes]] = {}
+        self._parts: defaultdict[str, list[bytes]] = defaultdict(list)
         self._uses: list[tuple[str, str, str, int, int]] = []
         self._unjudged: set[str] = set()
         self._unjudged_runs: set[str] = set()
-        self._published: dict[str, Terms] = {terms.version: terms for terms in catalogue_of(state).all()}
+        self._published = {terms.version for terms in catalogue_of(state).all()}
+        self._found: list[Finding] = []
 
     def keep(self, position: int, stored: bytes, read: Read, stands: Standing) -> None:
         """Whatever of this entry is needed later."""
@@ -48,18 +52,17 @@ class Trail:
         if len(stream) != _KEY_DIGITS or stream.startswith(RUN_PREFIX):
             self._keep_named(position, stored, read)
             return
-        part = stream[:_PART_DIGITS]
-        kept = self._parts.get(part)
-        if kept is None:
-            kept = self._parts[part] = []
-        kept.append(_PLACE.pack(position, stands.key, len(stored)))
-        kept.append(stored)
+        part = self._parts[stream[:_PART_DIGITS]]
         data = read.data
         if isinstance(data, DataUsedForTraining):
             stands.uses += 1
+            part.append(b"%d" % position)
             leaf = canonical([stream, read.version]).decode()
             self._uses.append((data.run, leaf, stream, position, sum(data.items.values())))
             self._unjudged_runs.add(data.run)
+        elif isinstance(data, TermsShown | Accepted) and data.terms not in self._published:
+            self._found.append(_unpublished(position, read, data.terms))
+        part.append(stored)
         if stands.uses:
             self._unjudged.add(stream)
 
@@ -69,9 +72,9 @@ class Trail:
         match data:
             case TermsPublished():
                 state.write("INSERT INTO terms VALUES (?, ?)", [(position, stored)])
-                before = self._published.setdefault(data.version, data)
-                if before != data:
+                if data.version in self._published:
                     state.add("log", "", [_republished(position, read, data)])
+                self._published.add(data.version)
                 # What was said of these terms before they were published is judged by them from now on.
                 state.connection.execute("INSERT OR IGNORE INTO unjudged_stream SELECT stream FROM use")
             case RunStarted():
@@ -101,14 +104,17 @@ class Trail:
     def save(self) -> None:
         """Writes what was kept since the last commit."""
         self._batch += 1
+        self._state.add("log", "", self._found)
+        self._found = []
         self._state.write(
             "INSERT INTO history VALUES (?, ?, ?)",
-            ((int(part, 16), self._batch, b"".join(kept)) for part, kept in sorted(self._parts.items())),
+            ((int(part, 16), self._batch, _BETWEEN.join(kept)) for part, kept in sorted(self._parts.items())),
         )
         self._state.write("INSERT INTO use VALUES (?, ?, ?, ?, ?)", sorted(self._uses))
         self._state.write("INSERT OR IGNORE INTO unjudged_stream VALUES (?)", ((s,) for s in sorted(self._unjudged)))
         self._state.write("INSERT OR IGNORE INTO unjudged_run VALUES (?)", ((run,) for run in self._unjudged_runs))
-        self._parts, self._uses = {}, []
+        self._uses = []
+        self._parts.clear()
         self._unjudged, self._unjudged_runs = set(), set()
         self._state.put(batch=self._batch)
 
@@ -122,17 +128,21 @@ def catalogue_of(state: State) -> Catalogue:
     return Catalogue(published.values())
 
 
-def streams_of(state: State, part: int, names: Collection[str]) -> dict[str, list[PlacedBytes]]:
+def streams_of(state: State, part: int, names: Collection[str]) -> dict[str, list[StoredEntry]]:
     """All entries of these streams, which lie in one part, in the order of their positions."""
-    streams: dict[bytes, list[PlacedBytes]] = {bytes.fromhex(name): [] for name in names}
+    streams: dict[bytes, list[StoredEntry]] = {name.encode(): [] for name in names}
     for (joined,) in state.rows("SELECT entries FROM history WHERE part = ? ORDER BY batch", part):
-        start = 0
-        while start < len(joined):
-            position, key, length = _PLACE.unpack_from(joined, start)
-            start += _PLACE.size + length
-            if key in streams:
-                streams[key].append(PlacedBytes(position, joined[start - length : start]))
-    return {key.hex(): entries for key, entries in streams.items()}
+        position: int | None = None
+        for line in joined.split(_BETWEEN):
+            if line[0] != _BRACE:
+                position = int(line)
+                continue
+            start = line.rindex(_STREAM) + len(_STREAM)
+            entries = streams.get(line[start : start + _KEY_DIGITS])
+            if entries is not None:
+                entries.append(StoredEntry(position, line))
+            position = None
+    return {stream.decode(): entries for stream, entries in streams.items()}
 
 
 def unjudged_parts(state: State) -> Iterator[tuple[int, list[str]]]:
@@ -147,8 +157,17 @@ def unjudged_parts(state: State) -> Iterator[tuple[int, list[str]]]:
 def _republished(position: int, read: Read, terms: Terms) -> Finding:
     return Finding(
         "terms-republished",
-        f"expected terms {terms.version} to be published once, found other content under that version at position "
-        f"{position}",
+        f"expected terms {terms.version} to be published once, found them published again at position {position}",
+        position,
+        read.stream,
+        read.version,
+    )
+
+
+def _unpublished(position: int, read: Read, terms: str) -> Finding:
+    return Finding(
+        "terms-unpublished",
+        f"expected terms {terms} published before position {position} names them, found that they were not",
         position,
         read.stream,
         read.version,
