@@ -25,8 +25,10 @@ from ledger.store.statements import statement
 #: How long a proof waits for a sequencer in the middle of its work: ten times what one over 10,000 entries takes.
 PATIENCE_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 0.2
-#: Of 8 KiB each. A proof of a long history comes back to the upper ones again and again.
+#: Of 8 KiB each. The paths of a long history come back to the upper ones again and again.
 _TILES_KEPT = 1_024
+#: Of 32 bytes each, for the same: each is folded out of up to 128 hashes of its tile.
+_HASHES_KEPT = 65_536
 
 
 class Snapshot:
@@ -34,7 +36,8 @@ class Snapshot:
 
     def __init__(self, connection: Connection) -> None:
         self.tables = ProofTables(connection)
-        self.read_hash: ReadHash = hash_reader(lru_cache(_TILES_KEPT)(self.tables.read_tile))
+        read_tile = lru_cache(_TILES_KEPT)(self.tables.read_tile)
+        self.read_hash: ReadHash = lru_cache(_HASHES_KEPT)(hash_reader(read_tile))
         self._connection = connection
 
     def checkpoint(self) -> StoredCheckpoint:
