@@ -173,6 +173,21 @@ def test_after_a_loss_the_log_goes_on_under_its_key(
     assert checkpoint == Checkpoint("ledger.test", 12, root(leaf_hash(entry) for *_, entry in whole_log(heir)))
 
 
+def test_a_log_of_its_own_signs_the_same_root_at_the_same_size(
+    ledger: ConsentLedger, export: Path, empty: Place
+) -> None:
+    signed = sequence(ledger)
+    export.write_bytes(b"".join(FORMATS["jsonl"](select(ledger, Selection()))))
+    restored(empty, export)
+    with open_ledger(empty) as again:
+        # The map that the original published covers all before it, so nothing is added.
+        own = sequence(again)
+        assert (own.size, own.root, own.covers) == (signed.size, signed.root, signed.covers)
+        assert parse_checkpoint(parse_note(own.note.encode()).text).origin == "other.test"
+        again.record(f"key:{ledger.subject('ann').stream}", toggled("on"))
+        assert sequence(again).size == signed.size + 2
+
+
 def test_the_key_may_be_in_the_environment(
     export: Path, lost: Former, heir: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
