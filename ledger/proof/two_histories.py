@@ -1,4 +1,4 @@
-"""Two signed checkpoints of one log that cannot both be true: evidence against whoever signed them."""
+"""Signed checkpoints of one log that cannot all be true: evidence against whoever signed them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ class TwoHistories(NotVerified):
 
 
 def demand_one_history(shown: Iterable[Proven]) -> None:
-    """`TwoHistories` where a log had two roots at one size, two entries at one position, or hid one from a map."""
+    """`TwoHistories` where a log had two roots at one size, two entries at one position, or hid one from a map;
+    `NotVerified` where a map stayed behind a checkpoint that came before it."""
     everything = list(shown)
     _demand_one_root_and_one_entry(everything)
     _demand_none_hidden(everything)
+    _demand_maps_that_go_on(everything)
 
 
 def _demand_one_root_and_one_entry(shown: Iterable[Proven]) -> None:
@@ -53,3 +55,17 @@ def _demand_none_hidden(shown: Sequence[Proven]) -> None:
                         whole.opened,
                         other.opened,
                     )
+
+
+def _demand_maps_that_go_on(shown: Sequence[Proven]) -> None:
+    """A map covers at least what the checkpoint before it has (FORMATS.md section 5), and so any earlier one's."""
+    for whole in shown:
+        for other in shown:
+            new, earlier = whole.opened.checkpoint, other.opened.checkpoint
+            if whole.stream is None or new.origin != earlier.origin or earlier.size >= new.size:
+                continue
+            if whole.covers < earlier.size:
+                raise NotVerified(
+                    f"expected the map under the checkpoint of size {new.size} to cover the {earlier.size} entries of "
+                    f"an earlier checkpoint, found that it covers {whole.covers}: what came since may be hidden"
+                )

@@ -1,0 +1,1 @@
+UPDATE ledger.map_node SET hash = sha256('x') WHERE depth = 0;

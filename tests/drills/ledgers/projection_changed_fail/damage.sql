@@ -1,0 +1,1 @@
+UPDATE projection_current_consent.current_consent SET toggle = 'on';

@@ -1,0 +1,1 @@
+DELETE FROM ledger.log_entry WHERE position > 4;
