@@ -124,7 +124,7 @@ def _checkpoints() -> Iterator[Case]:
             "signature_not_canonical",
             "a signature in base64 with white space",
             CHECKPOINT.replace(b"=\n", b"= \n"),
-            "in base64",
+            "in canonical base64",
         ),
         (
             "line_ends",
