@@ -1,0 +1,18 @@
+"""The root at every size on the way is that of the tree over just those leaves."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ledger.proof.frontier import Frontier
+from ledger.proof.merkle import EMPTY_ROOT, root
+
+
+def test_at_every_size_the_root_is_that_of_the_leaves_so_far() -> None:
+    leaves = [hashlib.sha256(bytes([number])).digest() for number in range(140)]
+    tree = Frontier()
+    assert (tree.size, tree.root()) == (0, EMPTY_ROOT)
+    for size, leaf in enumerate(leaves, 1):
+        tree.append(leaf)
+        assert tree.size == size
+        assert tree.root() == root(leaves[:size]) == tree.root()  # and asking changes nothing
