@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +16,23 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Show the log's keys, rotate and retire them."""
+    """Show the log's keys, rotate and retire them; make a key for a witness or an auditor."""
+
+
+@command.command()
+@click.argument("name")
+@click.option("-o", "output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where it is kept.")
+@click.pass_obj
+def new(session: Session, name: str, output: Path) -> None:
+    """Make a key that cosigns checkpoints, for a witness or an auditor called NAME; print its verifier key.
+
+    A witness's name is its own, such as witness.example; an auditor's ends in /consent-ledger-audit-v1.
+    """
+    from ledger.keyring import new_cosigner, write_new_key
+
+    key = new_cosigner(name)
+    write_new_key(output, key)
+    session.result({"key": key.verifier.text, "file": str(output)}, key.verifier.text)
 
 
 @command.command()

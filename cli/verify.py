@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.session import Session
+from cli.trust import trust_of
 from cli.types import AGE
 from ledger.errors import InvalidInput, NotVerified, Unavailable
 
 if TYPE_CHECKING:
     from ledger.proof.asked import Asked
-    from ledger.proof.policy import Trust
     from ledger.proof.statement import Statement
     from ledger.proof.together import Verified
 
@@ -52,7 +52,9 @@ def command(
     from ledger.proof.together import verify_files
     from ledger.proof.two_histories import TwoHistories
 
-    trust = _trust(policy, keys)
+    trust = trust_of(policy, keys)
+    if trust is None:
+        raise InvalidInput("expected --policy or --key, whose signatures to trust; found neither")
     asked = _asked(subject, items, max_age)
     try:
         verified = verify_files(((str(file), _read(file)) for file in files), trust, asked)
@@ -69,20 +71,6 @@ def command(
         _shown("\n\n".join("\n".join(_lines(one)) for one in verified)),
     )
     return HOLDS if good else WRONG
-
-
-def _trust(policy: Path | None, keys: Sequence[str]) -> Trust:
-    from ledger.proof.note import parse_vkey
-    from ledger.proof.policy import parse_policy, trust_of_keys
-
-    if (policy is None) == (not keys):
-        raise click.UsageError("expected --policy or --key, whose signatures to trust; found neither or both")
-    if policy is None:
-        return trust_of_keys([parse_vkey(key) for key in keys])
-    try:
-        return parse_policy(_read(policy).decode())
-    except UnicodeDecodeError:
-        raise InvalidInput(f"expected a policy in UTF-8 at {policy}, found other bytes") from None
 
 
 def _asked(subject: str | None, items: Path | None, max_age: timedelta | None) -> Asked:

@@ -17,6 +17,7 @@ from pathlib import Path
 from ledger.errors import InvalidInput, Refused, Unavailable
 from ledger.files import PRIVATE, sync, whole_file
 from ledger.proof.note import (
+    COSIGNATURE,
     ED25519,
     Note,
     SigningKey,
@@ -67,6 +68,18 @@ def create_keys(state: Path, ledger_id: bytes, origin: str, environment: Mapping
 def new_key(name: str) -> SigningKey:
     """A new Ed25519 key of this name."""
     return make_signing_key(name, ED25519, os.urandom(SEED_BYTES))
+
+
+def new_cosigner(name: str) -> SigningKey:
+    """A new key of a witness or an auditor."""
+    return make_signing_key(name, COSIGNATURE, os.urandom(SEED_BYTES))
+
+
+def write_new_key(path: Path, key: SigningKey) -> None:
+    """Keeps a new key in a file of its own; `Refused` where there is one: a key that was overwritten is lost."""
+    if path.exists():
+        raise Refused(f"expected no file at {path} yet, found one; choose another name for the new key")
+    _write_key(path, key)
 
 
 def take_back(state: Path, ledger_id: bytes, key: SigningKey) -> None:

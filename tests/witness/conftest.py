@@ -1,26 +1,20 @@
-"""A witness that runs, over real HTTP."""
+"""What tests of witnesses are given."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ledger.witness.server import Witness, serve
-from ledger.witness.state import WitnessState
-from tests.witness.logs import LOG_KEY, WITNESS_KEY
+from tests.cli.conftest import run_here
+from tests.witness.logs import LOG_KEY
+from tests.witness.running import running_witness
+
+__all__ = ["run_here", "witness_url"]
 
 
 @pytest.fixture
 def witness_url(tmp_path: Path) -> Iterator[str]:
-    state = WitnessState(tmp_path / "witness")
-    server = serve(Witness(WITNESS_KEY, [LOG_KEY.verifier], state), "127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-    state.close()
+    with running_witness(tmp_path / "witness", LOG_KEY.verifier) as url:
+        yield url
