@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,10 @@ from ledger.errors import InvalidInput, Unavailable, UnknownSubject
 
 if TYPE_CHECKING:
     from ledger.application import ConsentLedger
+
+
+#: A longer one is beyond all sizes.
+_SIZE = re.compile(r"\A[0-9]{1,18}\Z")
 
 
 @click.command()
@@ -103,7 +108,9 @@ def _history(ledger: ConsentLedger, named: str) -> Proof:
         "size": history.size,
         "newer": history.newer,
     }
-    what = {0: "proof that there is no entry", 1: "the one entry"}.get(history.entries, f"all {history.entries} entries")
+    what = {0: "proof that there is no entry", 1: "the one entry"}.get(
+        history.entries, f"all {history.entries} entries"
+    )
     newer = f"; recorded since: {history.newer}, run `consent checkpoint` to have them in" if history.newer else ""
     return history.data, fields, f"{what} about key:{stream} up to position {history.covers}{newer}"
 
@@ -147,7 +154,7 @@ def _growth(ledger: ConsentLedger, old: str) -> Proof:
 def _size_or_note(old: str) -> int | bytes:
     from ledger.proof.note import LARGEST_NOTE
 
-    if old.isascii() and old.isdigit():
+    if _SIZE.match(old):
         return int(old)
     try:
         with Path(old).open("rb") as file:

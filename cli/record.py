@@ -241,8 +241,13 @@ def _record(
     covered = "" if promised is None else f"; a checkpoint covers it by {covered_by(promised)}"
     session.result(fields, f"{fields['event']}: {how} {where}{covered}")
     if receipt is not None and promised is not None:
-        with whole_file(receipt, PRIVATE) as file:
-            file.write(format_receipt(promised))
+        try:
+            with whole_file(receipt, PRIVATE) as file:
+                file.write(format_receipt(promised))
+        except Unavailable as error:
+            # What is recorded stays recorded.
+            again = f"`consent prove --entry {recorded.position} -o FILE` writes it again"
+            session.remark(f"no receipt in a file: {error}; {again}")
 
 
 def _promise(session: Session, ledger: ConsentLedger, position: int, stored: bytes) -> Receipt | None:

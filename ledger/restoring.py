@@ -194,14 +194,21 @@ def _copy(
 def _entries(lines: BinaryIO, file: Path) -> Iterator[tuple[int, bytes, Entry]]:
     """The entries with their positions; a line is one entry's bytes, and nothing else."""
     position = 0
-    # One byte for the line's end, and one that shows that it is too long.
-    while line := lines.readline(LARGEST_ENTRY + 2):
+    while line := _next_line(lines, file):
         position += 1
         stored = line.removesuffix(b"\n")
         try:
             yield position, stored, decode_entry(stored)
         except InvalidEntry as error:
             raise _refused(file, position, f"a line that is none: {error}") from None
+
+
+def _next_line(lines: BinaryIO, file: Path) -> bytes:
+    try:
+        # One byte for the line's end, and one that shows that it is too long.
+        return lines.readline(LARGEST_ENTRY + 2)
+    except OSError as error:
+        raise Unavailable(f"expected to read {file}, found: {error.strerror}; nothing was restored") from None
 
 
 def _demand_order(connection: Connection, file: Path) -> None:

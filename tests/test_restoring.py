@@ -248,6 +248,11 @@ def test_a_ledger_that_has_signed_cannot_become_the_lost_one(export: Path, lost:
         assert sequence(ledger).size == 12
 
 
-def test_a_file_that_is_not_there(empty: Place, tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="No such file"):
-        restored(empty, tmp_path / "none")
+def test_a_file_that_cannot_be_read(empty: Place, tmp_path: Path) -> None:
+    for file, says in (
+        (tmp_path / "none", "No such file"),
+        (tmp_path, "Is a directory"),
+        (Path("/proc/self/mem"), "Input/output error"),
+    ):
+        with pytest.raises(Unavailable, match=says):
+            restored(empty, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,13 +11,16 @@ from ledger.application import ConsentLedger
 from ledger.domain.entry import decode_entry
 from ledger.domain.events import DataUsedForTraining
 from ledger.domain.names import run_stream
-from ledger.errors import NotVerified, Refused
+from ledger.errors import InvalidInput, NotVerified, Refused
 from ledger.proof.bundle import Included
 from ledger.proof.item_proof import Absence, Presence, format_absence, format_presence
 from ledger.proof.manifests import Leaf, demand_manifest, leaf_of
 from ledger.proof.merkle import Tree, inclusion_proof, leaf_hash
 from ledger.proving.history import bundle_of
 from ledger.proving.snapshot import Snapshot, settled
+
+#: FORMATS.md section 6.
+_NAME = re.compile(r"\A[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,512}\Z")
 
 #: Of a person's uses in a run, by their versions, the items.
 Lists = Mapping[int, Sequence[Leaf]]
@@ -40,6 +44,10 @@ class _Use:
 
 def prove_item(ledger: ConsentLedger, stream: str, run: str, item: str, lists: Lists) -> ItemProof:
     """Presence, or else absence; `lists` are of this person what the run released, sorted by leaf."""
+    if not _NAME.match(item):
+        raise InvalidInput(
+            f"expected an item's name of 1 to 512 characters without control characters, found {item[:40]!r}"
+        )
     with settled(ledger) as now:
         if not now.stream(run_stream(run)):
             raise Refused(f"expected a run in the log, found none of the name {run}; check its spelling")

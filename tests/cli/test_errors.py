@@ -32,6 +32,7 @@ ASKED: dict[Words, Words] = {
     ("record", "accepted"): ("eve", "--plan", "pro", "--toggle", "model-training=off"),
     ("record", "toggle-changed"): ("ann", "--to", "off"),
     ("import",): ("{events}",),
+    ("restore",): ("{events}",),
     ("identities", "export"): (),
     ("identities", "import"): ("{links}",),
     ("simulate",): ("--subjects", "2", "--seed", "1", "-o", "{new}"),
@@ -44,6 +45,8 @@ ASKED: dict[Words, Words] = {
     ("projections", "verify"): (),
     ("subscribe",): ("current-consent",),
     ("export",): ("--format", "jsonl"),
+    ("prove",): ("ann",),
+    ("tiles",): ("{new}",),
     ("erase",): ("nobody", "--yes"),
     ("doctor",): (),
 }
@@ -291,6 +294,8 @@ READERS: list[tuple[Words, Words]] = [
     (("filter", "ODD", "--run", "r1", "--out", "NEW"), (".csv", ".jsonl", ".parquet", "")),
     (("replay", "--terms", "ODD"), (".toml",)),
     (("record", "terms-shown", "ann", "--plan", "pro", "--evidence", "ODD"), ("",)),
+    (("prove", "--consistency", "ODD"), ("",)),
+    (("prove", "--item", "i1", "--run", "r1", "--subject", "ann", "--items", "ODD"), ("", ".parquet")),
 ]
 
 

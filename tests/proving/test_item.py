@@ -8,7 +8,7 @@ import pytest
 
 from ledger.application import ConsentLedger
 from ledger.domain.names import subject_stream
-from ledger.errors import NotVerified, Refused
+from ledger.errors import InvalidInput, NotVerified, Refused
 from ledger.gate.released import released_leaves
 from ledger.proof.asked import Asked
 from ledger.proof.policy import Trust
@@ -82,6 +82,9 @@ def test_lists_that_are_not_those_of_the_run(ledger: ConsentLedger, released: Pa
             proved(ledger, "eve", name, shorter)
     with pytest.raises(NotVerified, match=f"some of version {versions[0]} of the person's stream, which is no use"):
         proved(ledger, "ann", "ann 0", eve)
+    for name in ("", "x" * 513, "a\nb", "\ud800"):
+        with pytest.raises(InvalidInput, match="an item's name"):
+            proved(ledger, "eve", name, eve)
     with pytest.raises(Refused, match="found none of the name r2"):
         proved(ledger, "eve", "eve 11 0", eve, run="r2")
 
