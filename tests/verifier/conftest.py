@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.verifier.page import PAGE, Verifier
 
@@ -35,27 +35,32 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CONSENT_REQUIRE_ALL") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
+    expect.set_options(timeout=_DEADLINE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS, timeout=_DEADLINE)
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """The page, freshly opened."""
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
     with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(_DEADLINE)
-        page.goto(PAGE.as_uri())
-        yield page
+        context.set_default_timeout(_DEADLINE)
+        yield context
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """The page, freshly opened."""
+    page = context.new_page()
+    page.goto(PAGE.as_uri())
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")
-def verifier(browser: Browser) -> Iterator[Verifier]:
+def verifier(context: BrowserContext) -> Verifier:
     """The page's functions, for many questions to one page."""
-    with browser.new_context() as context:
-        page = context.new_page()
-        page.set_default_timeout(_DEADLINE)
-        page.goto(PAGE.as_uri())
-        yield Verifier(page)
+    page = context.new_page()
+    page.goto(PAGE.as_uri())
+    return Verifier(page)

@@ -156,7 +156,7 @@ def test_a_violation_is_shown_as_one_and_everything_else_as_genuine(verifier: Ve
     log = a_log(all_of(run("6"), uses("4", "6 11:00"), uses("2", "6 12:00")))
     answer = verifier.verify(log.bundle_file(), trust_in(log), ME)
     assert (answer.overall, answer.failed) == ("violation", "uses")
-    assert answer.sentences["uses"] == "1 of 2 recorded uses was not allowed: version 4."
+    assert answer.sentences["uses"] == "1 of 2 recorded uses was not allowed: version 4 of the history."
     others = {name: state for name, state in answer.states.items() if name != "uses"}
     assert set(others.values()) <= {"holds", "not-asked"}
     assert answer.sentences["uses"] in answer.summary
