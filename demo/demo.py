@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -40,14 +41,22 @@ class Story:
     def consent(self, *arguments: str | Path, last_lines: int | None = None) -> None:
         """One command on the demo's ledger, shown and run; of a long answer the last lines."""
         print(f"\n   $ consent {' '.join(_short(argument) for argument in arguments)}", flush=True)
-        command = [sys.executable, "-m", "cli.main", "--ledger", str(self.ledger), *map(str, arguments)]
-        done = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE if last_lines else None)
+        done = subprocess.run(
+            self._command(arguments), check=False, text=True, stdout=subprocess.PIPE if last_lines else None
+        )
         if last_lines:
             lines = done.stdout.splitlines()
             skipped = len(lines) - last_lines
             print("\n".join([*([f"… {skipped} more lines"] if skipped > 0 else []), *lines[-last_lines:]]))
         if done.returncode != 0:
             raise SystemExit(f"the demo stopped: exit status {done.returncode}")
+
+    def ask(self, *arguments: str) -> str:
+        """What a command says, for another to be told."""
+        return subprocess.run(self._command(arguments), check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+    def _command(self, arguments: Sequence[str | Path]) -> list[str]:
+        return [sys.executable, "-m", "cli.main", "--ledger", str(self.ledger), *map(str, arguments)]
 
 
 def main() -> None:
@@ -110,11 +119,19 @@ def tell(story: Story, items: Path) -> None:
     story.chapter("Verdicts by reason, both runs.")
     show_reasons(story.folder)
 
+    person = somebody_interesting(story)
     story.chapter("One person's history, replayed from the log.")
-    story.consent("replay", somebody_interesting(story))
+    story.consent("replay", person)
 
     story.chapter("What if a withdrawal kept stored data out of runs that start later?")
     story.consent("replay", "--terms", OTHER_TERMS, last_lines=9)
+
+    story.chapter("That person's complete history as one file, and its verification, which needs no ledger.")
+    bundle = story.folder / "bundle.json"
+    story.consent("checkpoint")
+    story.consent("prove", person, "-o", bundle)
+    story.consent("verify", bundle, "--key", story.ask("keys", "show"))
+    print(f"\nThe same in a browser: verifier/verifier.html, with {_short(bundle)} and that key.")
     print(f"\nThe files of both runs are in {_short(story.folder)}; the ledger is {_short(story.ledger)}. Try:")
     print(f"   .venv/bin/consent --ledger {_short(story.ledger)} doctor")
 

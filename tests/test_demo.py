@@ -29,6 +29,7 @@ def test_the_story_is_lived_through_to_its_end() -> None:
         assert "SIMULATED" in done.stdout
         assert "collected-while-off" in done.stdout
         assert "withdrawn-before-run" in done.stdout
+        assert "bundle.json: verified" in done.stdout
         winter, summer = (
             json.loads((folder / "out" / run / "run.json").read_text(encoding="utf-8")) for run in ("winter", "summer")
         )
