@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -9,12 +10,13 @@ import click
 from cli.checkpoint import checkpoint_fields
 from cli.session import Session
 from cli.stopping import until_stopped
+from ledger.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ledger.errors import Unavailable
     from ledger.store.proofs import StoredCheckpoint
 
-#: What follow.py allows; not imported from there, for help must not load the database.
+#: With more, what promises say of a followed log (60 s, FORMATS.md section 7) could not be kept.
 LONGEST_PAUSE = 30.0
 
 
@@ -36,6 +38,8 @@ def command(session: Session, follow: bool, every: float) -> None:
     """
     from ledger.sequencer.follow import follow as follow_log
 
+    if math.isnan(every):
+        raise InvalidInput("expected a pause of so many seconds, found one that is no number")
     with until_stopped(follow) as stop, session.ledger() as ledger:
 
         def told(checkpoint: StoredCheckpoint) -> None:

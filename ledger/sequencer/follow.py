@@ -14,8 +14,6 @@ from ledger.store.proofs import FOLLOWED_DELAY, ProofTables, StoredCheckpoint
 
 #: Until the next turn has begun, on a busy machine too; a follower that was killed is believed in so long.
 GRACE_SECONDS = 20.0
-#: With more, what a promise says of a followed log could not be kept.
-LONGEST_PAUSE = 30.0
 
 
 def follow(

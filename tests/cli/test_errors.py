@@ -47,6 +47,11 @@ ASKED: dict[Words, Words] = {
     ("export",): ("--format", "jsonl"),
     ("prove",): ("ann",),
     ("tiles",): ("{new}",),
+    ("checkpoint",): (),
+    ("sequence",): ("--follow",),
+    ("keys", "show"): (),
+    ("keys", "rotate"): (),
+    ("keys", "retire"): (),
     ("erase",): ("nobody", "--yes"),
     ("doctor",): (),
 }
@@ -294,6 +299,7 @@ READERS: list[tuple[Words, Words]] = [
     (("filter", "ODD", "--run", "r1", "--out", "NEW"), (".csv", ".jsonl", ".parquet", "")),
     (("replay", "--terms", "ODD"), (".toml",)),
     (("record", "terms-shown", "ann", "--plan", "pro", "--evidence", "ODD"), ("",)),
+    (("checkpoint", "--add", "ODD"), ("",)),
     (("prove", "--consistency", "ODD"), ("",)),
     (("prove", "--item", "i1", "--run", "r1", "--subject", "ann", "--items", "ODD"), ("", ".parquet")),
 ]
