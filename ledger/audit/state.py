@@ -45,7 +45,7 @@ class State:
         self.connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     def rows(self, query: str, *parameters: Any) -> Iterator[Any]:
-        yield from self.connection.execute(query, parameters)
+        return self.connection.execute(query, parameters)
 
     def rows_of(self, query: str, keys: Collection[Any]) -> Iterator[Any]:
         """The rows of many keys: `query` names them as `(SELECT value FROM json_each(?))`."""
