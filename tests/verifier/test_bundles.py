@@ -178,7 +178,25 @@ def test_an_entry_that_was_promised_and_is_missing_breaks_the_promise(verifier: 
     cut.publish("10")
     answer = verifier.verify(cut.bundle_file(), trust_in(cut), kept)
     demand_refusal(answer, "receipt")
-    assert "promise was broken" in answer.sentences["receipt"]
+    assert "the promise was broken, and your receipt is the proof" in answer.sentences["receipt"]
+    answer = verifier.verify(cut.bundle_file(), cut.log_key.verifier.text, kept)
+    demand_refusal(answer, "receipt")
+    assert "if your receipt is genuine" in answer.sentences["receipt"]
+
+
+def test_a_receipt_that_was_changed_proves_nothing(verifier: Verifier) -> None:
+    receipt = LOG.receipt(7).decode()
+    moved = receipt.replace("position 7", "position 6")
+    answer = verifier.verify(LOG.bundle_file(), TRUST, moved)
+    demand_refusal(answer, "receipt")
+    assert "it was changed" in answer.sentences["receipt"]
+    for changed in (receipt.replace('"to":"off"', '"to":"on"'), receipt.replace("covered-by", "covered"), receipt[:-1]):
+        with pytest.raises(Exception, match="xpected"):
+            verifier.verify(LOG.bundle_file(), TRUST, changed)
+    elsewhere = a_person()
+    elsewhere.origin = "consent.example/log9"
+    answer = verifier.verify(LOG.bundle_file(), TRUST, elsewhere.receipt(7).decode())
+    demand_refusal(answer, "receipt")
 
 
 # Maps and times

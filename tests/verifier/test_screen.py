@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from msgspec import structs
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.domain import given
 from tests.proof.small_log import SUBJECT, SmallLog, a_person, item, used
@@ -17,8 +18,8 @@ from tests.verifier.sample import LOG, ME, NOBODY, TRUST, keys_of, trust_in
 
 def show(page: Page, log: SmallLog = LOG, *, bundle: bytes | None = None, trust: str = "", subject: str = ME) -> None:
     """Fills in the form and asks."""
-    file = {"name": "a bundle.json", "mimeType": "application/json", "buffer": bundle or log.bundle_file()}
-    page.locator("#bundle").set_input_files([file])  # type: ignore[list-item]
+    file = FilePayload(name="a bundle.json", mimeType="application/json", buffer=bundle or log.bundle_file())
+    page.locator("#bundle").set_input_files(file)
     page.get_by_label("Whom do you trust?").fill(trust or trust_in(log))
     page.get_by_label("Whose history should it be?").fill(subject)
     page.get_by_role("button", name="Check it").click()
@@ -183,17 +184,19 @@ def test_what_cannot_be_meant_is_said_beside_its_field(page: Page) -> None:
 
 
 def test_everything_can_be_done_with_the_keyboard(page: Page, tmp_path: Path) -> None:
-    for name, content in [("bundle.json", LOG.bundle_file()), ("trust", TRUST.encode()), ("receipt", LOG.receipt(7))]:
-        (tmp_path / name).write_bytes(content)
+    files = {"bundle.json": LOG.bundle_file(), "trust": TRUST.encode(), "receipt": LOG.receipt(7)}
+    for file, content in files.items():
+        (tmp_path / file).write_bytes(content)
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the answer")).to_be_focused()
-    for label, name in [
+    fields: list[tuple[str, str | None]] = [
         ("Choose the bundle", "bundle.json"),
         ("Whom do you trust?", None),
         ("Read it from a file", "trust"),
         ("Whose history should it be?", None),
         ("Read a receipt from a file", "receipt"),
-    ]:
+    ]
+    for label, name in fields:
         page.keyboard.press("Tab")
         expect(page.get_by_label(label)).to_be_focused()
         if name is not None:
@@ -227,18 +230,12 @@ _ATTACK = '<img src=x onerror="globalThis.owned=1"><script>globalThis.owned=1</s
 
 
 def test_texts_of_a_bundle_are_text(page: Page) -> None:
-    purpose = given.SHIPPED.purposes[0]
-    terms = given.terms(title=_ATTACK, plans=["pro", _ATTACK])
-    fields = {"id": purpose.id, "wording": _ATTACK, "settings_wording": _ATTACK, "data": purpose.data, "default": "on"}
-    terms = type(terms)(
-        **{**{name: getattr(terms, name) for name in terms.__struct_fields__}, "purposes": [type(purpose)(**fields)]}
-    )
+    purpose = structs.replace(given.SHIPPED.purposes[0], wording=_ATTACK, settings_wording=_ATTACK)
+    terms = structs.replace(given.SHIPPED, title=_ATTACK, plans=[_ATTACK], purposes=[purpose])
     log = SmallLog().terms(terms)
-    log.append(
-        SUBJECT, type(given.shown())(**{**_fields(given.shown(terms)), "surface": _ATTACK, "locale": _ATTACK}), "2"
-    )
+    log.append(SUBJECT, structs.replace(given.shown(terms), surface=_ATTACK, locale=_ATTACK), "2")
     log.append(SUBJECT, given.accepted(terms, touched=(given.TRAINING,), plan=_ATTACK), "3")
-    log.append(SUBJECT, type(given.ERASED)(reason=_ATTACK), "7")
+    log.append(SUBJECT, structs.replace(given.ERASED, reason=_ATTACK), "7")
     log.publish("8")
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: dialogs.append(dialog.message))
@@ -249,10 +246,6 @@ def test_texts_of_a_bundle_are_text(page: Page) -> None:
     expect(page.locator("#answer img, #answer script")).to_have_count(0)
     assert page.evaluate("globalThis.owned") is None
     assert dialogs == []
-
-
-def _fields(event: Any) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in event.__struct_fields__}
 
 
 def test_nothing_is_asked_of_any_network(browser: Browser) -> None:

@@ -17,7 +17,8 @@ from tests.proof.small_log import SUBJECT, SmallLog, item, used
 from tests.verifier.page import Answer, Verifier
 from tests.verifier.sample import ME, trust_in
 
-Build = Callable[[SmallLog], None]
+#: What is appended to a log; what it gives back is of no matter.
+Build = Callable[[SmallLog], object]
 
 
 def a_log(build: Build, *terms: Any) -> SmallLog:
@@ -51,15 +52,15 @@ def all_of(*builds: Build) -> Build:
 
 
 def run(started: str, **more: Any) -> Build:
-    return lambda log: log.run(started, **more) and None
+    return lambda log: log.run(started, **more)
 
 
 def toggled(to: Any, occurred: str, recorded: str | None = None) -> Build:
-    return lambda log: log.append(SUBJECT, given.toggled(to), occurred, recorded) and None
+    return lambda log: log.append(SUBJECT, given.toggled(to), occurred, recorded)
 
 
 def erased(at: str) -> Build:
-    return lambda log: log.append(SUBJECT, given.ERASED, at) and None
+    return lambda log: log.append(SUBJECT, given.ERASED, at)
 
 
 FUTURE_RUNS = given.terms(withdrawal="future-runs")
@@ -188,7 +189,7 @@ def test_terms_that_were_published_after_they_were_shown_are_refused(verifier: V
 
 
 def test_terms_that_were_published_twice_are_refused(verifier: Verifier) -> None:
-    log = a_log(lambda log: log.terms(given.terms(when_on="P9Y")) and None)
+    log = a_log(lambda log: log.terms(given.terms(when_on="P9Y")))
     answer = verifier.verify(log.bundle_file(), trust_in(log), ME)
     assert answer.failed == "terms"
     with pytest.raises(NotVerified):
