@@ -4,91 +4,20 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import chain
 
 from ledger.audit.findings import Finding, Kind
+from ledger.audit.map_tables import MapTables
 from ledger.audit.state import State
 from ledger.domain.events import SubjectMapPublished
 from ledger.domain.names import LOG_STREAM
-from ledger.proof.chain import stream_value
-from ledger.proof.subject_map import Node, Pair, Place, bucket_of, refold, root_of
+from ledger.proof.subject_map import Pair
 
 #: How a stream moved on: at a position, the stream with this key came to this length and head.
 Change = tuple[int, bytes, int, bytes]
 
 _CHANGE = struct.Struct(">Q32sQ32s")
-_HASH, _PAIR = 32, 64
 #: Streams that are folded into the map at once, so that memory stays bounded where one map covers a whole log.
 MOST_CHANGES = 100_000
-
-
-class MapTables:
-    """The map's buckets and nodes in the auditor's state, as `refold` asks for them; the nodes in memory as well."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        #: At most 2^17, by their place as `_number` gives it.
-        self._nodes: dict[Place, Node] = {
-            _place(number): Node(kind, node) for number, kind, node in state.rows("SELECT * FROM node")
-        }
-        self._changed: dict[Place, Node] = {}
-        #: What `write` read and changed, for the fold that follows it.
-        self._fresh: dict[int, list[Pair]] = {}
-
-    def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
-        missing = [number for number in numbers if number not in self._fresh]
-        found = {number: self._fresh[number] for number in numbers if number in self._fresh}
-        if missing:
-            found |= self._read(missing)
-        return found
-
-    def nodes(self, places: Collection[Place]) -> Mapping[Place, Node]:
-        kept = self._nodes
-        return {place: kept[place] for place in places if place in kept}
-
-    def write_nodes(self, nodes: Mapping[Place, Node]) -> None:
-        self._nodes.update(nodes)
-        self._changed.update(nodes)
-
-    def write(self, heads: Mapping[bytes, tuple[int, bytes]]) -> tuple[set[int], int]:
-        """Takes in where streams stand; the buckets that this touches, and how many of the streams are new."""
-        by_bucket: dict[int, list[bytes]] = {}
-        for key in heads:
-            by_bucket.setdefault(bucket_of(key), []).append(key)
-        before = self._read(by_bucket)
-        new = 0
-        self._fresh = {}
-        for number, keys in by_bucket.items():
-            pairs = dict(before.get(number, ()))
-            count = len(pairs)
-            for key in keys:
-                pairs[key] = stream_value(*heads[key])
-            new += len(pairs) - count
-            self._fresh[number] = sorted(pairs.items()) if len(pairs) > 1 else list(pairs.items())
-        self._state.write(
-            "INSERT OR REPLACE INTO bucket VALUES (?, ?)",
-            ((number, b"".join(chain.from_iterable(pairs))) for number, pairs in self._fresh.items()),
-        )
-        return set(by_bucket), new
-
-    def folded(self) -> None:
-        """The fold is done: what was held for it is not needed any more."""
-        self._fresh = {}
-
-    def save(self) -> None:
-        """Writes the nodes that changed."""
-        self._state.write(
-            "INSERT OR REPLACE INTO node VALUES (?, ?, ?)",
-            ((_number(place), node.kind, node.hash) for place, node in self._changed.items()),
-        )
-        self._changed = {}
-
-    def _read(self, numbers: Collection[int]) -> dict[int, list[Pair]]:
-        query = "SELECT number, pairs FROM bucket WHERE number IN (SELECT value FROM json_each(?))"
-        return {
-            number: [(joined[at : at + _HASH], joined[at + _HASH : at + _PAIR]) for at in range(0, len(joined), _PAIR)]
-            for number, joined in self._state.rows_of(query, numbers)
-        }
 
 
 class Maps:
@@ -109,7 +38,7 @@ class Maps:
         return self._covers
 
     def root(self) -> bytes:
-        return root_of(self._tables)
+        return self._tables.root()
 
     def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
         """The streams' keys and values in these buckets of the map."""
@@ -148,15 +77,10 @@ class Maps:
             )
 
     def _fold(self, covers: int) -> bytes:
-        touched: set[int] = set()
         for heads in self._until(covers):
-            buckets, new = self._tables.write(heads)
-            touched |= buckets
-            self._streams += new
-        root = refold(self._tables, touched)
-        self._tables.folded()
+            self._streams += self._tables.write(heads)
         self._covers = covers
-        return root
+        return self._tables.root()
 
     def _until(self, covers: int) -> Iterator[dict[bytes, tuple[int, bytes]]]:
         """Where streams stood at `covers`, some at a time; what is read is pending no more."""
@@ -194,14 +118,3 @@ class Maps:
             self.moved = self._pending.append
         self._tables.save()
         self._state.put(covers=self._covers, map_streams=self._streams)
-
-
-def _number(place: Place) -> int:
-    """Both parts of a place in one number: the nodes of a depth follow those of the depths above."""
-    depth, index = place
-    return (1 << depth) + index
-
-
-def _place(number: int) -> Place:
-    depth = number.bit_length() - 1
-    return depth, number - (1 << depth)

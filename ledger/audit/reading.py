@@ -15,22 +15,25 @@ from typing import Any, NamedTuple
 from msgspec import UNSET, UnsetType
 
 from ledger.domain.entry import LARGEST_ENTRY, Entry, Imported, decode_entry, make_entry
-from ledger.domain.events import Event
+from ledger.domain.events import DataUsedForTraining, Event
 
 #: First parts that are remembered: more than one catalogue and its surfaces make, less than a store of 100 MB.
 MOST_SEEN = 4_096
 LONGEST_SEEN = 2_048
 
-_TIME = r"(?:19[7-9][0-9]|[2-9][0-9]{3})-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
-#: From the end of the event's topic to the end of the entry, of a subject's stream. A source is plain ASCII here.
+_CLOCK = r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z"
+#: From the end of the event's topic to the end of the entry, of a subject's stream. A source is plain ASCII here; what
+#: stands for a day or for hex digits may be anything, and is looked at after it.
 _REST = re.compile(
     r'(?:,"evidence":"([0-9a-f]{64})")?'
-    rf'(?:,"imported":\{{"at":"({_TIME})"(?:,"recorded_at":"({_TIME})")?,"source":"([ !#-\[\]-~]{{1,256}})"\}})?'
-    rf',"nonce":"([0-9a-f]{{32}})","occurred_at":"({_TIME})","recorded_at":"({_TIME})"'
-    r',"stream":"([0-9a-f]{64})","v":1,"version":([1-9][0-9]{0,14})\}',
+    rf'(?:,"imported":\{{"at":"(.{{10}}{_CLOCK})"(?:,"recorded_at":"(.{{10}}{_CLOCK})")?'
+    r',"source":"([ !#-\[\]-~]{1,256})"\})?'
+    rf',"nonce":"(.{{32}})","occurred_at":"(.{{10}}{_CLOCK})","recorded_at":"(.{{10}}{_CLOCK})"'
+    r',"stream":"(.{64})","v":1,"version":([1-9][0-9]{0,14})\}',
+    re.DOTALL,
 )
 #: Its groups that are times.
-_TIMES = (2, 3, 6, 7)
+_TIMES = (1, 2, 5, 6)
 _NONCE = ',"nonce":"'
 _IMPORTED = ',"imported":{"at":"'
 _EVIDENCE = ',"evidence":"'
@@ -63,7 +66,8 @@ class Reader:
             entry = decode_entry(stored)
             return Read(entry.data, entry.stream, entry.version, entry.occurred_at, entry.recorded_at, entry.imported)
         data, (_, at, own, source, _, occurred_at, recorded_at, stream, version) = found
-        return Read(data, stream, int(version), occurred_at, recorded_at, _imported(at, own, source))
+        imported = UNSET if at is None else _imported(at, own, source)
+        return Read(data, stream, int(version), occurred_at, recorded_at, imported)
 
     def entry(self, stored: bytes) -> Entry:
         """The same as a whole."""
@@ -78,7 +82,7 @@ class Reader:
             occurred_at=occurred_at,
             recorded_at=recorded_at,
             nonce=nonce,
-            imported=_imported(at, own, source),
+            imported=UNSET if at is None else _imported(at, own, source),
             evidence=UNSET if evidence is None else evidence,
         )
 
@@ -96,26 +100,41 @@ class Reader:
         rest = _REST.fullmatch(text, start) if start > 0 and len(stored) <= LARGEST_ENTRY else None
         if rest is None:
             return None
-        days = self._days
-        for day in rest.group(*_TIMES):
-            if day is not None and day[:10] not in days:
-                return self._met(stored, text[:start], rest)
+        groups = rest.groups()
+        _, at, own, _, nonce, occurred_at, recorded_at, stream, _ = groups
+        if not (_is_hex(nonce) and _is_hex(stream)):
+            return None
         data = self._seen.get(text[:start])
-        return self._met(stored, text[:start], rest) if data is None else (data, rest.groups())
+        days = self._days
+        if (
+            data is None
+            or recorded_at[:10] not in days
+            or occurred_at[:10] not in days
+            or (at is not None and (at[:10] not in days or (own is not None and own[:10] not in days)))
+        ):
+            return self._met(stored, text[:start], groups), groups
+        return data, groups
 
-    def _met(self, stored: bytes, first: str, rest: re.Match[str]) -> tuple[Event, Sequence[Any]]:
-        """Of a first part, or of days, that were not met before: what they say, once `decode_entry` let them pass."""
+    def _met(self, stored: bytes, first: str, groups: Sequence[Any]) -> Event:
+        """The data of a first part, or beside days, that were not met before, once `decode_entry` let them pass."""
         data: Event = decode_entry(stored).data
         if len(self._seen) >= MOST_SEEN or len(self._days) >= MOST_SEEN:
             self._seen.clear()
             self._days.clear()
-        if len(first) <= LONGEST_SEEN:
+        # No two uses say the same.
+        if len(first) <= LONGEST_SEEN and not isinstance(data, DataUsedForTraining):
             self._seen[first] = data
-        self._days.update(moment[:10] for moment in rest.group(*_TIMES) if moment is not None)
-        return data, rest.groups()
+        self._days.update(groups[place][:10] for place in _TIMES if groups[place] is not None)
+        return data
 
 
-def _imported(at: str | None, own: str | None, source: str) -> Imported | UnsetType:
-    if at is None:
-        return UNSET
+def _is_hex(text: str) -> bool:
+    """Whether it is lower-case hex, of an even number of digits."""
+    try:
+        return bytes.fromhex(text).hex() == text
+    except ValueError:
+        return False
+
+
+def _imported(at: str, own: str | None, source: str) -> Imported:
     return Imported(at=at, source=source, recorded_at=UNSET if own is None else own)

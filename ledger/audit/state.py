@@ -23,6 +23,8 @@ from ledger.errors import Unavailable
 _APPLICATION, _LAYOUT = 0x436C6564, 1
 #: How much of the file is kept in memory, in KiB: a million streams and the map's buckets.
 _CACHE = 256 * 1024
+#: Pages of SQLite's own log before they are copied into the file, 64 MB: a page that changes often is copied once.
+_LOG_PAGES = 16_000
 #: Rows that one statement asks for: SQLite takes them as one JSON text.
 _AT_ONCE = 10_000
 
@@ -141,6 +143,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise Unavailable(f"expected an auditor's state at {path}, found another file; name another one with --state")
     connection.execute(f"PRAGMA cache_size = -{_CACHE}")
     connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     # A cosignature is given only after the state says so, also after a power cut.
     connection.execute("PRAGMA synchronous = FULL")
     if not tables:

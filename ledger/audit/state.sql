@@ -7,9 +7,8 @@ CREATE TABLE leaves (first INTEGER PRIMARY KEY, hashes BLOB NOT NULL);
 CREATE TABLE stream (name TEXT PRIMARY KEY, length INTEGER, head BLOB, recorded TEXT, uses INTEGER) WITHOUT ROWID;
 -- How streams moved on after what the last map covers: position, key, length and head, joined.
 CREATE TABLE pending (last INTEGER PRIMARY KEY, changes BLOB NOT NULL);
--- The subject map as of what the last map entry covers: pairs of key and value, sorted and joined, and its nodes.
+-- The subject map as of what the last map entry covers: pairs of key and value, sorted and joined.
 CREATE TABLE bucket (number INTEGER PRIMARY KEY, pairs BLOB NOT NULL);
-CREATE TABLE node (place INTEGER PRIMARY KEY, kind INTEGER NOT NULL, hash BLOB NOT NULL);
 CREATE TABLE map_entry (position INTEGER PRIMARY KEY, covers INTEGER NOT NULL, recorded TEXT NOT NULL);
 -- Checkpoints that were right when they were seen.
 CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, root BLOB NOT NULL);

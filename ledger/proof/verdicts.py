@@ -131,10 +131,12 @@ def _judge(placed: Placed, run: Sequence[Placed], consents: _Consents) -> UseJud
         fault = Violation("violation-known", f"no run {use.run} was started before it")
         return UseJudged(placed, None, (fault,), None, None)
     known, hindsight = consents.known(placed.entry), consents.hindsight(placed.entry)
+    verdict = verdict_on(placed.entry, known, started)
     judged = JudgedUse(
         use=placed.entry,
-        known=verdict_on(placed.entry, known, started),
-        hindsight=verdict_on(placed.entry, hindsight, started),
+        known=verdict,
+        # Mostly nothing arrived later, and the one verdict is the other.
+        hindsight=verdict if hindsight is known else verdict_on(placed.entry, hindsight, started),
     )
     # The grant that permits it, or else the one that it names.
     basis = judged.known.basis or judged.hindsight.basis or (None if use.basis is UNSET else use.basis)
@@ -146,15 +148,17 @@ def _violations(judged: JudgedUse, known: Consent, hindsight: Consent, run: RunS
     use: DataUsedForTraining = judged.use.data
     if run.purpose != use.purpose:
         yield Violation("violation-known", f"run {use.run} was started for {run.purpose}, and not for {use.purpose}")
-    judgements: list[tuple[Kind, Verdict, Consent]] = [
-        ("violation-known", judged.known, known),
-        ("violation-in-hindsight", judged.hindsight, hindsight),
-    ]
-    for kind, verdict, consent in judgements:
-        if not verdict.permitted:
-            yield Violation(kind, reason_of(verdict))
-        elif fault := _fault_of_basis(judged.use, consent, run):
-            yield Violation(kind, fault)
+    fault = _fault(judged.use, judged.known, known, run)
+    if fault is not None:
+        yield Violation("violation-known", fault)
+    if hindsight is not known:
+        fault = _fault(judged.use, judged.hindsight, hindsight, run)
+    if fault is not None:
+        yield Violation("violation-in-hindsight", fault)
+
+
+def _fault(use: Entry, verdict: Verdict, consent: Consent, run: RunStarted) -> str | None:
+    return _fault_of_basis(use, consent, run) if verdict.permitted else reason_of(verdict)
 
 
 def reason_of(verdict: Verdict) -> str:
