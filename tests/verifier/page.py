@@ -40,6 +40,20 @@ _VERIFY = """async ([file, asked]) => {
 }"""
 
 
+#: A function of JavaScript: the page's sentence about what it refuses, or null; errors of other kinds fail the test.
+REFUSAL_OF = """
+  const refusalOf = async (work) => {
+    try {
+      await work();
+      return null;
+    } catch (error) {
+      if (error instanceof Refusal) return error.message;
+      throw error;
+    }
+  };
+"""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the page says of a bundle."""

@@ -15,23 +15,10 @@ from ledger.errors import InvalidEntry
 from ledger.proof.policy import format_policy
 from tests.domain import given
 from tests.proof.small_log import SmallLog
-from tests.verifier.page import Verifier
+from tests.verifier.page import REFUSAL_OF, Verifier
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "vectors" / "formats.json").read_text())
 ENTRIES: list[dict[str, Any]] = VECTORS["entries"]
-
-#: The page's sentence about a text that it refuses, null where it takes it; what it does not expect, fails the test.
-_REFUSALS = """
-  const refusalOf = async (work) => {
-    try {
-      await work();
-      return null;
-    } catch (error) {
-      if (error instanceof Refusal) return error.message;
-      throw error;
-    }
-  };
-"""
 
 
 def test_leaves_keys_and_chain_heads_are_the_known_ones(verifier: Verifier) -> None:
@@ -135,7 +122,7 @@ def test_the_page_takes_the_entries_that_python_takes_and_no_others(verifier: Ve
     ]
     refusals = verifier.ask(
         f"""async (texts) => {{
-          {_REFUSALS}
+          {REFUSAL_OF}
           return Promise.all(texts.map((text) =>
             refusalOf(async () => readEntry(parseCanonical(utf8(text), 'an entry'), 'the entry'))));
         }}""",
@@ -183,12 +170,14 @@ def _takes(text: str) -> bool:
     ],
 )
 def test_json_that_is_not_canonical_is_refused(verifier: Verifier, text: str, why: str) -> None:
-    asking = f"async (text) => {{ {_REFUSALS} return refusalOf(() => parseCanonical(utf8(text), 'it')); }}"
+    asking = f"async (text) => {{ {REFUSAL_OF} return refusalOf(() => parseCanonical(utf8(text), 'it')); }}"
     assert why in (verifier.ask(asking, text) or "taken")
 
 
 def test_bytes_that_are_no_text_are_refused(verifier: Verifier) -> None:
-    asking = f"async (bytes) => {{ {_REFUSALS} return refusalOf(() => parseCanonical(Uint8Array.from(bytes), 'it')); }}"
+    asking = (
+        f"async (bytes) => {{ {REFUSAL_OF} return refusalOf(() => parseCanonical(Uint8Array.from(bytes), 'it')); }}"
+    )
     for damaged in (b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}', b'{"a":"\xc0\x80"}'):
         assert "UTF-8" in verifier.ask(asking, list(damaged))
 
@@ -237,7 +226,7 @@ _ONE, _TWO = (key.verifier.text for key in _LOG.witnesses)
     ],
 )
 def test_keys_and_trust_files_that_mean_nothing_are_refused(verifier: Verifier, text: str) -> None:
-    asking = f"async (text) => {{ {_REFUSALS} return refusalOf(() => parseTrust(text)); }}"
+    asking = f"async (text) => {{ {REFUSAL_OF} return refusalOf(() => parseTrust(text)); }}"
     assert verifier.ask(asking, text) is not None
 
 

@@ -143,7 +143,20 @@ def test_the_page_gives_the_verdicts_of_the_conformance_table(verifier: Verifier
 
 
 def test_the_page_and_the_domain_judge_random_histories_alike(verifier: Verifier) -> None:
-    asked = _draw(HISTORIES)
+    met = _demand_alike(verifier, _draw(HISTORIES))
+    assert len(met) > 20, met
+
+
+def test_a_deadline_has_passed_at_its_very_instant(verifier: Verifier) -> None:
+    deadline = given.SHIPPED.deadline
+    moments = [deadline - timedelta(microseconds=1), deadline, deadline + timedelta(microseconds=1)]
+    items = [AskedItem(given.TRAINING, Item(given.at("3"), "chat"), one, one) for one in moments]
+    met = _demand_alike(verifier, [Asked([given.SHIPPED], given.stream((given.shown(), "2")), items, [], deadline)])
+    assert met == {"no-decision": 3}
+
+
+def _demand_alike(verifier: Verifier, asked: list[Asked]) -> Counter[str]:
+    """That the domain gives the page's answers; how often each reason came up."""
     met: Counter[str] = Counter()
     for one, answer in zip(asked, _judge(verifier, asked), strict=True):
         catalogue = Catalogue(one.published)
@@ -157,7 +170,7 @@ def test_the_page_and_the_domain_judge_random_histories_alike(verifier: Verifier
             assert [_verdict(found) for found in pair] == [judged.known, judged.hindsight], one
             met[f"use {judged.hindsight.reason}"] += 1
         assert answer["states"] == _states(record, one.moment), one
-    assert len(met) > 20, met
+    return met
 
 
 def _states(record: Record | None, moment: datetime) -> list[list[str | None]]:

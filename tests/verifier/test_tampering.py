@@ -135,7 +135,8 @@ def _twice(bundle: dict[str, Any]) -> None:
 
 
 def _two_ends(bundle: dict[str, Any]) -> None:
-    _streams(bundle)[0]["proof"]["other"] = {"key": base64.b64encode(bytes(32)).decode(), "value": ""}
+    zeros = base64.b64encode(bytes(32)).decode()
+    _streams(bundle)[0]["proof"]["other"] = {"key": zeros, "value": zeros}
 
 
 def _too_many_siblings(bundle: dict[str, Any]) -> None:

@@ -90,6 +90,7 @@ CASES: dict[str, tuple[Build, Any, str, str]] = {
         all_of(toggled("off", "5"), toggled("on", "6"), run("9"), uses("4", "9 11:00", until="8")), None,
         "violation-known", "while it was off",
     ),
+    "kept to the very last": (all_of(run("5"), uses("4", "5 11:00")), SHORT, "permitted", "Allowed"),
     "kept too long": (all_of(run("8"), uses("4", "8 11:00")), SHORT, "violation-known", "should have been gone"),
     "a kind that the terms do not cover": (
         all_of(run("6"), uses("4", "6 11:00", kind="voice")), None, "violation-known", "kind of data (voice)",
@@ -189,9 +190,12 @@ def test_terms_that_were_published_after_they_were_shown_are_refused(verifier: V
 
 
 def test_terms_that_were_published_twice_are_refused(verifier: Verifier) -> None:
-    log = a_log(lambda log: log.terms(given.terms(when_on="P9Y")))
+    log = SmallLog().terms(given.SHIPPED, given.terms(when_on="P9Y"))
+    log.append(SUBJECT, given.shown(), "2")
+    log.publish("8")
     answer = verifier.verify(log.bundle_file(), trust_in(log), ME)
     assert answer.failed == "terms"
+    assert "published once" in answer.sentences["terms"]
     with pytest.raises(NotVerified):
         verify_bundle(log.bundle_file(), log.policy, ME)
 
