@@ -16,7 +16,7 @@ from ledger.proof.subject_map import DEPTH, EMPTY, EMPTY_NODE, INNER, LEAF, Pair
 
 _HASH, _PAIR = 32, 64
 #: Pairs held in memory, at 300 bytes each; beyond it all are let go once they are written.
-MOST_HELD = 250_000
+MOST_HELD = 100_000
 #: Buckets lie at these places of a tree whose root is at 1 and whose node `n` has its halves at `2n` and `2n + 1`.
 _FIRST = 1 << DEPTH
 

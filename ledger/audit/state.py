@@ -21,8 +21,8 @@ from ledger.errors import Unavailable
 
 #: What tells the file from another program's, and this version's layout from others ("Cled").
 _APPLICATION, _LAYOUT = 0x436C6564, 1
-#: How much of the file is kept in memory, in KiB: a million streams and the map's buckets.
-_CACHE = 256 * 1024
+#: How much of the file SQLite keeps in memory, in KiB.
+_CACHE = 64 * 1024
 #: Pages of SQLite's own log before they are copied into the file, 64 MB: a page that changes often is copied once.
 _LOG_PAGES = 16_000
 #: Rows that one statement asks for: SQLite takes them as one JSON text.

@@ -9,7 +9,7 @@ from ledger.domain.names import stream_key
 from ledger.proof.chain import chain_start
 
 #: Streams held in memory, at 400 bytes each; beyond it all that nobody asked for now are let go.
-MOST_HELD = 250_000
+MOST_HELD = 100_000
 
 
 class Standing:
