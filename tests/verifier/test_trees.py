@@ -220,3 +220,16 @@ def test_a_checkpoint_with_an_extension_line_is_refused_though_it_is_signed(veri
     answer = verifier.verify(canonical(bundle), log.log_key.verifier.text, ME)
     demand_refusal(answer, "signature")
     assert "three lines, found 4" in answer.sentences["signature"]
+
+
+def test_a_checkpoint_that_ends_in_no_map_is_refused(verifier: Verifier) -> None:
+    log = a_person()
+    bundle = json.loads(log.bundle_file())
+    bundle["checkpoint"] = log.checkpoint(7).decode()
+    bundle["map"] = {
+        "entry": json.loads(log.entries[6]),
+        "inclusion": [_text(sibling) for sibling in log.path(7, 7)],
+    }
+    answer = verifier.verify(canonical(bundle), trust_in(log), ME)
+    demand_refusal(answer, "map")
+    assert "found a toggle-changed" in answer.sentences["map"]
