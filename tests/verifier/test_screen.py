@@ -195,7 +195,7 @@ def test_a_bundle_can_be_dropped_anywhere_on_the_page(page: Page) -> None:
 def test_every_text_stands_out_from_its_ground(page: Page, scheme: Any) -> None:
     """WCAG 2.2, 1.4.3: 4.5 to 1."""
     page.emulate_media(color_scheme=scheme)
-    names = ["ink", "quiet", "accent", "accent-ink", "good", "care", "bad", "none"]
+    names = ["ink", "quiet", "accent", "accent-ink", "good", "care", "bad", "none", "edge"]
     grounds = ["ground", "sheet", "field", "good-ground", "care-ground", "bad-ground", "none-ground"]
     asking = "(names) => names.map((name) => getComputedStyle(document.documentElement).getPropertyValue('--' + name))"
     found = dict(zip(names + grounds, page.evaluate(asking, names + grounds), strict=True))
@@ -204,6 +204,7 @@ def test_every_text_stands_out_from_its_ground(page: Page, scheme: Any) -> None:
     pairs += [("ink", ground) for ground in grounds[3:]] + [("accent-ink", "accent")]
     low = {pair: ratio for pair in pairs if (ratio := _contrast(found[pair[0]], found[pair[1]])) < 4.5}
     assert low == {}
+    assert _contrast(found["edge"], found["field"]) >= 3  # 1.4.11, of a control's border
     assert (found["sheet"].strip() == "#ffffff") == (scheme == "light")
 
 
