@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from os.path import isdir, isfile  # which take any name, also one too long for the system
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.session import Session
+from cli.trust import trust_of
 from ledger.errors import InvalidInput, Refused, Unavailable
 
 if TYPE_CHECKING:
     from ledger.audit.audit import Report
     from ledger.audit.findings import Finding
     from ledger.audit.source import Source
-    from ledger.proof.policy import Trust
 
 RIGHT, WRONG = 0, 1
 _PATH: click.Path = click.Path(path_type=Path)
@@ -60,7 +61,7 @@ def command(
         )
     if output is not None and cosign is None:
         raise InvalidInput("expected --cosign with -o; the report goes to standard output")
-    trust = _trust(keys, policy)
+    trust = trust_of(policy, keys)
     key = None if cosign is None else read_key(cosign)
     if key is not None:
         demand_auditor(key)
@@ -87,17 +88,17 @@ def command(
 
 @contextmanager
 def _source(session: Session, path: Path | None, checkpoint: Path | None) -> Iterator[Source]:
-    if checkpoint is not None and (path is None or path.is_dir()):
+    if checkpoint is not None and (path is None or isdir(path)):
         raise InvalidInput("expected --checkpoint beside an export; a ledger and a folder of tiles have their own")
     if path is None:
         from ledger.audit.ledger_source import ledger_source
 
         with ledger_source(session.place) as ledger:
             yield ledger
-    elif path.is_dir():
+    elif isdir(path):
         from ledger.audit.tiles_source import TilesSource
 
-        if not (path / "checkpoint").exists():
+        if not isfile(path / "checkpoint"):
             raise Unavailable(
                 f"expected a folder of tiles with its checkpoint at {path}, found none; "
                 "write one with `consent tiles --entries`, or name a ledger with --ledger"
@@ -107,22 +108,6 @@ def _source(session: Session, path: Path | None, checkpoint: Path | None) -> Ite
         from ledger.audit.export_source import ExportSource
 
         yield ExportSource(path, checkpoint)
-
-
-def _trust(keys: tuple[str, ...], policy: Path | None) -> Trust | None:
-    from ledger.proof.note import parse_vkey
-    from ledger.proof.policy import parse_policy, trust_of_keys
-
-    if keys and policy is not None:
-        raise InvalidInput("expected --key or --policy, found both; a policy names the log's keys itself")
-    if keys:
-        return trust_of_keys([parse_vkey(key) for key in keys])
-    if policy is None:
-        return None
-    try:
-        return parse_policy(policy.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unavailable(f"expected a policy at {policy}, found: {error}") from None
 
 
 def _show(session: Session, report: Report, cosigned: bool, refusal: str | None, *, is_signed: bool) -> None:

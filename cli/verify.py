@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from os.path import isfile  # which takes any name, also one too long for the system
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ def _subject(named: str) -> str:
     from ledger.proof.entry_verifying import stream_of_receipt
 
     file = Path(named)
-    if named.startswith(("id:", "key:")) or not file.is_file():
+    if named.startswith(("id:", "key:")) or not isfile(file):
         stream_of(named)
         return named
     return f"key:{stream_of_receipt(_read(file))}"

@@ -77,7 +77,7 @@ def new_cosigner(name: str) -> SigningKey:
 
 def write_new_key(path: Path, key: SigningKey) -> None:
     """Keeps a new key in a file of its own; `Refused` where there is one: a key that was overwritten is lost."""
-    if path.exists():
+    if os.path.lexists(path):
         raise Refused(f"expected no file at {path} yet, found one; choose another name for the new key")
     _write_key(path, key)
 

@@ -62,6 +62,10 @@ def kind_of(data: bytes) -> str:
             if field in fields:
                 return kind
         raise NotVerified(f"expected a file of proofs, found JSON with the fields {shown(', '.join(sorted(fields)))}")
+    if b"\n\n" not in data:
+        raise NotVerified(
+            "expected a file of proofs: a bundle, a proof, a receipt or a checkpoint, found something else"
+        )
     return "checkpoint"
 
 
@@ -75,6 +79,8 @@ _KINDS: dict[str, Callable[[bytes, Trust, Asked], Statement]] = {
     "rotation": lambda data, trust, _: statement_of_rotation(data, trust),
     "checkpoint": lambda data, trust, _: statement_of_checkpoint(data, trust),
 }
+#: Three of a checkpoint, an empty one, and a signature.
+_LINES_OF_A_NOTE = 5
 _ROTATION = b"consent-ledger/v1/rotation\n"
 #: A field that no other kind has.
 _FIELDS = {

@@ -22,6 +22,10 @@ from tests.domain.given import EXAMPLES
 Words = tuple[str, ...]
 #: Everywhere the user who owns nothing.
 NOBODY = 65534
+#: Of no log of ours: that of the known answers.
+VKEY = "consent.example/log1+a234cbb7+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
+#: What works without any ledger.
+NO_LEDGER: set[Words] = {("keys", "new"), ("verify",), ("witness",)}
 #: What each command needs at least; FILE is one that it can read, NEW one that is not there yet.
 ASKED: dict[Words, Words] = {
     ("init",): (),
@@ -52,6 +56,11 @@ ASKED: dict[Words, Words] = {
     ("keys", "show"): (),
     ("keys", "rotate"): (),
     ("keys", "retire"): (),
+    ("keys", "new"): ("witness.example", "-o", "{new}"),
+    ("verify",): ("{events}", "--key", VKEY),
+    ("audit",): (),
+    # The key is none, or it would go on and serve.
+    ("witness",): ("--key", "{events}", "--log", VKEY, "--state", "{new}"),
     ("erase",): ("nobody", "--yes"),
     ("doctor",): (),
 }
@@ -158,7 +167,12 @@ def unusable(what: str, folder: Path) -> Place:
 @pytest.mark.parametrize(
     ("path", "what"),
     # In an empty folder, init makes a ledger.
-    [(path, what) for path in ASKED for what in UNUSABLE if (path, what) != (("init",), "empty folder")],
+    [
+        (path, what)
+        for path in ASKED
+        for what in UNUSABLE
+        if path not in NO_LEDGER and (path, what) != (("init",), "empty folder")
+    ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_a_ledger_that_cannot_be_used_is_3_and_one_sentence(
@@ -301,6 +315,13 @@ READERS: list[tuple[Words, Words]] = [
     (("record", "terms-shown", "ann", "--plan", "pro", "--evidence", "ODD"), ("",)),
     (("checkpoint", "--add", "ODD"), ("",)),
     (("prove", "--consistency", "ODD"), ("",)),
+    (("verify", "ODD", "--key", VKEY), ("",)),
+    (("verify", "ODD", "--policy", "ODD"), ("",)),
+    (("audit", "ODD"), ("", ".jsonl")),
+    (("audit", "--state", "ODD"), ("",)),
+    (("audit", "--policy", "ODD"), ("",)),
+    (("checkpoint", "--witnesses", "ODD"), ("",)),
+    (("witness", "--key", "ODD", "--log", VKEY, "--state", "NEW"), ("",)),
     (("prove", "--item", "i1", "--run", "r1", "--subject", "ann", "--items", "ODD"), ("", ".parquet")),
 ]
 

@@ -8,6 +8,9 @@ from ledger.application import ConsentLedger
 from ledger.keyring import read_keyring
 from ledger.proof.policy import Trust, trust_of_keys
 from tests.builders import grant, toggled
+from tests.cli.conftest import run_here
+
+__all__ = ["peopled", "run_here", "trust"]
 
 
 @pytest.fixture

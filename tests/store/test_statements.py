@@ -28,6 +28,7 @@ def test_the_database_understands_them(ledger_place: Place) -> None:
         for name in NAMES:
             text = re.sub(r"%\(\w+\)[bs]", "NULL", re.sub(r"^--.*$", "", statement(name), flags=re.MULTILINE)).strip()
             assert ";" not in text
-            if "{" not in text:  # what is composed, its own test runs
+            # What is composed, and COPY, which nothing prepares, their own tests run.
+            if "{" not in text and not text.startswith("COPY"):
                 admin.execute(f"PREPARE s AS {text}")
                 admin.execute("DEALLOCATE s")
