@@ -164,7 +164,7 @@ def test_a_ledger_is_audited_with_its_projections(
         (["{tmp}/empty"], 3, "expected a folder of tiles with its checkpoint"),
         (["{tmp}/nowhere"], 3, "expected an export at"),
         (["{export}", "--state", "{export}"], 3, "expected the auditor's state"),
-        (["{export}", "--policy", "{tmp}/nowhere"], 3, "expected a policy"),
+        (["{export}", "--policy", "{tmp}/nowhere"], 3, "expected to read"),
         (["--ledger", "{tmp}/nowhere"], 3, "expected a ledger"),
     ],
 )
