@@ -23,8 +23,7 @@ from ledger.domain.entry import LARGEST_ENTRY, Entry, decode_entry
 from ledger.errors import InvalidEntry, InvalidInput, NotVerified, Refused, Unavailable
 from ledger.keyring import LOG_VARIABLE, Keyring, read_keyring, take_back, write_outside
 from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
-from ledger.proof.frontier import Frontier
-from ledger.proof.merkle import leaf_hash
+from ledger.proof.merkle import Frontier, leaf_hash
 from ledger.proof.note import SigningKey, VerifierKey, parse_note, verify_note
 from ledger.settings import Place
 from ledger.store import schema

@@ -17,10 +17,9 @@ from ledger.domain.events import DataUsedForTraining
 from ledger.domain.names import TERMS_STREAM, Positive, StreamName, is_subject_stream, run_stream
 from ledger.errors import InvalidEntry, NotVerified
 from ledger.proof.checkpoint import parse_checkpoint
-from ledger.proof.merkle import ReadHash, inclusion_proof
+from ledger.proof.merkle import HASH_SIZE, ReadHash, inclusion_proof
 from ledger.proof.note import parse_note
 from ledger.proof.strict import (
-    HASH_BYTES,
     decode_base64,
     decode_hashes,
     decode_json,
@@ -190,14 +189,14 @@ def _stream_of(found: _Stream) -> StreamShown:
 def _map_proof_of(found: _Proof) -> MapProof:
     # How many siblings there may be, and which end, `verify_map` knows.
     return MapProof(
-        siblings=tuple(decode_base64(text, "a sibling in the map", HASH_BYTES) for text in found.siblings),
-        own=None if found.own is UNSET else (found.own.n, decode_base64(found.own.head, "a head", HASH_BYTES)),
+        siblings=tuple(decode_base64(text, "a sibling in the map", HASH_SIZE) for text in found.siblings),
+        own=None if found.own is UNSET else (found.own.n, decode_base64(found.own.head, "a head", HASH_SIZE)),
         other=None if found.other is UNSET else (_hash(found.other.key), _hash(found.other.value)),
     )
 
 
 def _hash(text: str) -> bytes:
-    return decode_base64(text, "another's key or value in the map", HASH_BYTES)
+    return decode_base64(text, "another's key or value in the map", HASH_SIZE)
 
 
 def _document_of(shown: StreamShown) -> _Stream:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ledger.errors import NotVerified
-from ledger.proof.merkle import EMPTY_ROOT
+from ledger.proof.merkle import EMPTY_ROOT, HASH_SIZE
 from ledger.proof.note import is_key_name
-from ledger.proof.strict import HASH_BYTES, LARGEST_NUMBER, decode_base64, encode_base64, parse_decimal, shown
+from ledger.proof.strict import LARGEST_NUMBER, decode_base64, encode_base64, parse_decimal, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Checkpoint:
             raise NotVerified(f"expected an origin without spaces and plus signs, found {shown(self.origin)}")
         if not 0 <= self.size <= LARGEST_NUMBER:
             raise NotVerified(f"expected a checkpoint's size from 0 to 2^63 - 1, found {self.size}")
-        if len(self.root) != HASH_BYTES:
-            raise NotVerified(f"expected a root of {HASH_BYTES} bytes in a checkpoint, found {len(self.root)}")
+        if len(self.root) != HASH_SIZE:
+            raise NotVerified(f"expected a root of {HASH_SIZE} bytes in a checkpoint, found {len(self.root)}")
         if self.size == 0 and self.root != EMPTY_ROOT:
             raise NotVerified("expected the root of the empty tree in a checkpoint of size 0, found another")
 
@@ -45,4 +45,4 @@ def parse_checkpoint(text: str) -> Checkpoint:
     if len(lines) > 4:
         raise NotVerified(f"expected a checkpoint without extension lines, found {shown(lines[3])} after the root")
     size = parse_decimal(lines[1], "a checkpoint's size")
-    return Checkpoint(lines[0], size, decode_base64(lines[2], "a checkpoint's root", HASH_BYTES))
+    return Checkpoint(lines[0], size, decode_base64(lines[2], "a checkpoint's root", HASH_SIZE))

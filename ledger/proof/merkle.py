@@ -29,22 +29,39 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+class Frontier:
+    """The right edge of a tree that only grows, in one hash a level: enough to append to it, and to know its root."""
+
+    def __init__(self) -> None:
+        #: Largest first, each with its number of leaves: the binary digits of `size`.
+        self._full: list[tuple[int, bytes]] = []
+        self.size = 0
+
+    def append(self, leaf: bytes) -> None:
+        """One more leaf hash."""
+        width, node = 1, leaf
+        while self._full and self._full[-1][0] == width:
+            node = node_hash(self._full.pop()[1], node)
+            width *= 2
+        self._full.append((width, node))
+        self.size += 1
+
+    def root(self) -> bytes:
+        """The root over all leaves so far, 32 bytes; the tree may grow on after it."""
+        if not self._full:
+            return EMPTY_ROOT
+        *larger, (_, node) = self._full
+        for _, left in reversed(larger):
+            node = node_hash(left, node)
+        return node
+
+
 def root(leaf_hashes: Iterable[bytes]) -> bytes:
-    """The tree's root, 32 bytes; holds one hash a level, so a stream of any length fits in memory."""
-    # Roots of full subtrees, largest first, each with its number of leaves: the binary digits of the count so far.
-    full: list[tuple[int, bytes]] = []
+    """The tree's root, 32 bytes; a stream of any length fits in memory."""
+    tree = Frontier()
     for leaf in leaf_hashes:
-        size, node = 1, leaf
-        while full and full[-1][0] == size:
-            node = node_hash(full.pop()[1], node)
-            size *= 2
-        full.append((size, node))
-    if not full:
-        return EMPTY_ROOT
-    _, node = full.pop()
-    while full:
-        node = node_hash(full.pop()[1], node)
-    return node
+        tree.append(leaf)
+    return tree.root()
 
 
 def root_at(size: int, read: ReadHash) -> bytes:

@@ -12,11 +12,10 @@ from ledger.domain.entry import decode_entry
 from ledger.domain.names import STREAM_PATTERN
 from ledger.domain.times import parse_time
 from ledger.errors import InvalidEntry, InvalidInput, NotVerified
-from ledger.proof.merkle import leaf_hash
+from ledger.proof.merkle import HASH_SIZE, leaf_hash
 from ledger.proof.note import is_key_name, parse_note
 from ledger.proof.policy import RECEIPTS_SUFFIX, Trust, signers
 from ledger.proof.strict import (
-    HASH_BYTES,
     LARGEST_NUMBER,
     decode_base64,
     decode_json,
@@ -52,8 +51,8 @@ class Promise:
             raise NotVerified(f"expected a stream in a promise, found {shown(self.stream)}")
         if not 1 <= self.position <= LARGEST_NUMBER:
             raise NotVerified(f"expected a position from 1 in a promise, found {self.position}")
-        if len(self.leaf) != HASH_BYTES:
-            raise NotVerified(f"expected a leaf hash of {HASH_BYTES} bytes in a promise, found {len(self.leaf)}")
+        if len(self.leaf) != HASH_SIZE:
+            raise NotVerified(f"expected a leaf hash of {HASH_SIZE} bytes in a promise, found {len(self.leaf)}")
         try:
             parse_time(self.recorded)
             parse_time(self.covered_by)
@@ -76,7 +75,7 @@ def parse_promise(text: str) -> Promise:
         origin,
         stream,
         parse_decimal(position, "the position of a promise"),
-        decode_base64(leaf, "the leaf of a promise", HASH_BYTES),
+        decode_base64(leaf, "the leaf of a promise", HASH_SIZE),
         recorded,
         covered_by,
     )

@@ -13,13 +13,10 @@ from typing import TypeVar
 import msgspec
 
 from ledger.errors import NotVerified
+from ledger.proof.merkle import HASH_SIZE, MOST_HASHES
 
 #: A bundle of a thousand entries has 2 MB; more than this is no history of a person, and would fill a browser's memory.
 LARGEST_FILE = 64_000_000
-#: An SHA-256, in bytes.
-HASH_BYTES = 32
-#: 63 levels are more leaves than a size can name (tlog-witness allows as many in a consistency proof).
-MOST_HASHES = 63
 #: Sizes, positions and times fit the signed 64 bits of every peer (tlog-cosignature says so of times).
 LARGEST_NUMBER = 2**63 - 1
 
@@ -52,7 +49,7 @@ def decode_hashes(texts: Sequence[str], what: str) -> tuple[bytes, ...]:
     """The hashes of a path, in base64, each of 32 bytes."""
     if len(texts) > MOST_HASHES:
         raise NotVerified(f"expected at most {MOST_HASHES} hashes in {what}, found {len(texts)}")
-    return tuple(decode_base64(text, f"a hash of {what}", HASH_BYTES) for text in texts)
+    return tuple(decode_base64(text, f"a hash of {what}", HASH_SIZE) for text in texts)
 
 
 def parse_decimal(text: str, what: str) -> int:

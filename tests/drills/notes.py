@@ -144,7 +144,7 @@ def _checkpoints() -> Iterator[Case]:
             CHECKPOINT.replace("\N{EM DASH}".encode(), b"-"),
             "expected a signature line",
         ),
-        ("no_signature", "a text without signatures", TEXT.encode() + b"\n", "expected a signed note"),
+        ("no_signature", "a text without signatures", TEXT.encode() + b"\n", "expected a file of proofs"),
         (
             "signatures_101",
             "more signatures than a note may have",

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ledger.errors import NotVerified
 from ledger.proof.checkpoint import Checkpoint
 from ledger.proof.consistency import ConsistencyFile, format_consistency, parse_consistency
-from ledger.proof.merkle import Tree, consistency_proof, verify_consistency
+from ledger.proof.merkle import MOST_HASHES, Tree, consistency_proof, verify_consistency
 from ledger.proof.policy import open_checkpoint
-from ledger.proof.strict import MOST_HASHES, encode_base64
+from ledger.proof.strict import encode_base64
 from tests.proof.signing import ALL, AUDITOR, ORIGIN, OURS, WITNESSES, signed_checkpoint
 
 TREE = Tree()

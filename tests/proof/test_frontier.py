@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ledger.proof.frontier import Frontier
-from ledger.proof.merkle import EMPTY_ROOT, root
+from ledger.proof.merkle import EMPTY_ROOT, Frontier, root
 
 
 def test_at_every_size_the_root_is_that_of_the_leaves_so_far() -> None:

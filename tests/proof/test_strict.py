@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import NotVerified
+from ledger.proof.merkle import MOST_HASHES
 from ledger.proof.strict import (
     LARGEST_FILE,
     LARGEST_NUMBER,
-    MOST_HASHES,
     decode_base64,
     decode_hashes,
     decode_json,

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from ledger.errors import NotVerified
 from ledger.proof.checkpoint import Checkpoint
-from ledger.proof.merkle import leaf_hash, verify_inclusion
+from ledger.proof.merkle import MOST_HASHES, leaf_hash, verify_inclusion
 from ledger.proof.policy import open_checkpoint
-from ledger.proof.strict import LARGEST_NUMBER, MOST_HASHES, encode_base64
+from ledger.proof.strict import LARGEST_NUMBER, encode_base64
 from ledger.proof.tlog_proof import LARGEST_PROOF, TlogProof, format_tlog_proof, parse_tlog_proof
 from tests.proof.signing import ALL, AUDITOR, OURS, WITNESSES, signed_checkpoint
 
