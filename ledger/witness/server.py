@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ledger.errors import ConsentLedgerError
+from ledger.proof.checkpoint import parse_checkpoint
 from ledger.proof.note import SigningKey, VerifierKey
-from ledger.proof.witnessing import LARGEST_REQUEST, PLAIN_TYPE, Reply, answer
+from ledger.proof.witnessing import LARGEST_REQUEST, Reply, answer
 from ledger.witness.state import WitnessState
 
 #: Whoever is slower than this to send what fits in a megabyte is let go.
@@ -32,15 +33,9 @@ class Witness:
     def add_checkpoint(self, body: bytes) -> Reply:
         """Cosigns what extends the last; kept before it is answered."""
         with self._state.alone():
-            cosigned: list[str] = []
-
-            def latest(origin: str) -> Any:
-                cosigned.append(origin)
-                return self._state.latest(origin)
-
-            reply = answer(body, self._logs, latest, self._key, int(time.time()))
+            reply = answer(body, self._logs, self._state.latest, self._key, int(time.time()))
             if reply.cosigned is not None:
-                self._state.keep(cosigned[0], reply.cosigned)
+                self._state.keep(parse_checkpoint(reply.cosigned).origin, reply.cosigned)
         return reply
 
     def read(self, path: str) -> Reply:
@@ -84,7 +79,7 @@ def serve(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
         def _send(self, reply: Reply) -> None:
             body = reply.body.encode()
             self.send_response(reply.status)
-            self.send_header("Content-Type", reply.content_type or PLAIN_TYPE)
+            self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
