@@ -1,87 +1,71 @@
 """Group commit: whoever waits to append is stored in one transaction, and gets an answer of their own.
 
 The first caller who finds nobody writing takes all that wait, commits them and hands on; so under load the batch is
-what gathered during the last commit, and there is no thread that must be started, stopped or waited for. But for the
-main thread: a Ctrl-C comes to that one wherever it is, also with others' appends in its hands, so it never leads, and
-lets a thread of the writer's append for it.
+what gathered during the last commit, and there is no thread that must be started, stopped or waited for. Two kinds of
+caller never lead. A Ctrl-C comes to the main thread wherever it is, also with others' appends in its hands; and an
+event loop must not stand still for a commit. For either, a thread of the writer's leads.
 """
 
 from __future__ import annotations
 
+import asyncio
 import select
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import psycopg
 
 from ledger.errors import OutcomeUnknown, Unavailable
 from ledger.store.database import Connection, one_line
-from ledger.store.evidence import Evidence
-from ledger.store.keys import Key
 from ledger.store.statements import statement
+from ledger.store.waiting import Answer, Append, Outcome, OutcomeName, Waiting, WaitingTask, wake
+
+__all__ = ["Answer", "Append", "Outcome", "OutcomeName", "Writer", "outcome_unknown", "parameters_of"]
 
 #: Enough to spread one commit over; more would only make the first of them wait.
 MOST_APPENDS = 1_000
 
-OutcomeName = Literal["stored", "conflict", "repeated", "key-reused", "out-of-time"]
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """Entries of one stream at following versions, as bytes, stored with all that belongs to them or not at all."""
-
-    stream: str
-    first_version: int
-    entries: Sequence[bytes]
-    keys: Sequence[Key] = ()
-    evidence: Sequence[Evidence] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`stored` and `repeated` with the position of the first entry; `clock` is the ledger's, read under the lock."""
-
-    name: OutcomeName
-    position: int | None
-    clock: datetime | None
-
-
-Answer = Outcome | Exception
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    append: Append
-    woken: threading.Lock = field(default_factory=threading.Lock)
-    answer: Answer | None = None
-
-    def __post_init__(self) -> None:
-        self.woken.acquire()
+C = TypeVar("C", Waiting, WaitingTask)
 
 
 class Writer:
-    """Appends for all threads of this process, over one connection that `open_connection` makes when needed."""
+    """Appends for all threads and event loops of this process, over one connection that is made when needed."""
 
     def __init__(self, open_connection: Callable[[], Connection]) -> None:
         self._open_connection = open_connection
         self._connection: Connection | None = None
         self._mutex = threading.Lock()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Waiting | WaitingTask] = deque()
         #: Who commits now, and for whom.
-        self._leader: _Waiting | None = None
-        self._batch: list[_Waiting] = []
+        self._leader: Waiting | WaitingTask | None = None
+        self._batch: list[Waiting | WaitingTask] = []
         self._for_main = ThreadPoolExecutor(1, "append")
+        self._for_tasks = ThreadPoolExecutor(1, "append")
 
     def append(self, append: Append) -> Outcome:
         """Stores `append`, or says why not; raises `Unavailable`, or `OutcomeUnknown` if the commit was cut off."""
         return self._uninterrupted(self._append, append)
+
+    async def append_async(self, append: Append) -> Outcome:
+        """`append` for a task of an event loop, in the same batches as everybody's, and one wake-up a batch.
+
+        Cancelled while it waits for its batch, nothing of it is stored; after that the commit goes on without its
+        caller, who asks again with the same key to hear what became of it.
+        """
+        waiting = WaitingTask(append, asyncio.get_running_loop().create_future())
+        if self._leads_at_once(waiting, self._queue.append):
+            self._give_lead(waiting)
+        try:
+            return await waiting.future
+        except asyncio.CancelledError:
+            with self._mutex:
+                waiting.is_withdrawn = True  # of no effect on a batch that was taken already
+            raise
 
     def append_all(self, appends: Sequence[Append]) -> list[Answer]:
         """Stores many appends, of streams and keys that differ, in one transaction; answers in their order."""
@@ -93,23 +77,27 @@ class Writer:
         return self._for_main.submit(work, asked).result()
 
     def _append(self, append: Append) -> Outcome:
-        waiting = _Waiting(append)
+        waiting = Waiting(append)
         if not self._leads_at_once(waiting, self._queue.append):
             waiting.woken.acquire()
         if waiting.answer is None:
-            try:
-                batch = self._take_batch(waiting)
-                for other, answer in zip(batch, self._commit([w.append for w in batch]), strict=True):
-                    other.answer = answer
-            finally:
-                self._hand_on()
+            self._lead(waiting)
         if isinstance(waiting.answer, Exception):
             raise waiting.answer
         assert waiting.answer is not None  # noqa: S101 - whoever leads answers its own batch
         return waiting.answer
 
+    def _lead(self, leader: Waiting | WaitingTask) -> None:
+        """Commits all that wait, and hands on."""
+        try:
+            batch = self._take_batch(leader)
+            for waiting, answer in zip(batch, self._commit([w.append for w in batch]), strict=True):
+                waiting.answer = answer
+        finally:
+            self._hand_on()
+
     def _append_all(self, appends: Sequence[Append]) -> list[Answer]:
-        turn = _Waiting(Append("", 0, ()))
+        turn = Waiting(Append("", 0, ()))
         if not self._leads_at_once(turn, self._queue.appendleft):
             turn.woken.acquire()
         try:
@@ -120,19 +108,20 @@ class Writer:
 
     def close(self) -> None:
         self._for_main.shutdown()
+        self._for_tasks.shutdown()
         with self._mutex:
             self._drop_connection()
 
-    def _leads_at_once(self, waiting: _Waiting, queue_up: Callable[[_Waiting], None]) -> bool:
+    def _leads_at_once(self, waiting: C, queue_up: Callable[[C], None]) -> bool:
         with self._mutex:
             queue_up(waiting)
             if self._leader is None:
                 self._leader = waiting
             return self._leader is waiting
 
-    def _take_batch(self, leader: _Waiting) -> list[_Waiting]:
+    def _take_batch(self, leader: Waiting | WaitingTask) -> list[Waiting | WaitingTask]:
         """All that wait, but the second of a stream or key: it would only conflict, and may do better after."""
-        postponed: list[_Waiting] = []
+        postponed: list[Waiting | WaitingTask] = []
         taken: set[str | bytes] = set()
         with self._mutex:
             if not leader.append.entries:  # a turn of `append_all`, which brings its own
@@ -140,6 +129,8 @@ class Writer:
                 return self._batch
             while self._queue and len(self._batch) < MOST_APPENDS:
                 waiting = self._queue.popleft()
+                if waiting.is_withdrawn:
+                    continue
                 claims: set[str | bytes] = {waiting.append.stream, *(key.key for key in waiting.append.keys)}
                 if not waiting.append.entries or not taken.isdisjoint(claims):
                     postponed.append(waiting)
@@ -150,19 +141,30 @@ class Writer:
             return self._batch
 
     def _hand_on(self) -> None:
-        """Wakes the batch, which has its answers, and gives the lead to the next who waits."""
+        """Gives the lead to the next who waits, and wakes the batch, which has its answers."""
         with self._mutex:
-            for waiting in self._batch:
-                if waiting.answer is None:
-                    # Whatever stopped this thread is no answer to them; what became of theirs nobody knows.
-                    waiting.answer = outcome_unknown(waiting.append.stream, "its thread failed")
-                waiting.woken.release()
-            following = self._queue[0] if self._queue else None
+            batch, following = self._batch, self._queue[0] if self._queue else None
             self._batch, self._leader = [], following
-            if following is not None:
-                following.woken.release()
+        for waiting in batch:
+            if waiting.answer is None:
+                # Whatever stopped this thread is no answer to them; what became of theirs nobody knows.
+                waiting.answer = outcome_unknown(waiting.append.stream, "its thread failed")
+        if following is not None:
+            self._give_lead(following)
+        wake(batch)
+
+    def _give_lead(self, leader: Waiting | WaitingTask) -> None:
+        if isinstance(leader, Waiting):
+            leader.woken.release()
+            return
+        try:
+            self._for_tasks.submit(self._lead, leader)
+        except RuntimeError:
+            self._lead(leader)  # the writer was closed, and its thread with it: whoever still waits is answered here
 
     def _commit(self, appends: Sequence[Append]) -> list[Answer]:
+        if not appends:
+            return []
         try:
             connection = self._usable_connection()
         except Unavailable as error:
