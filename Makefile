@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test quick lint lock clean
+.PHONY: help venv demo bench test quick lint lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ $(STAMP): constraints.txt pyproject.toml
 
 demo: venv ## see it work from end to end; ITEMS=FILE runs it over your own items
 	@$(BIN)/python -m demo.demo $(if $(ITEMS),--items "$(ITEMS)")
+
+bench: venv ## measure it beside what it is compared with, into bench/report.md; SIZE=small shows only that it works
+	@$(BIN)/python -m bench.run --size $(if $(SIZE),$(SIZE),full)
 
 test: lint ## everything that CI runs: the linters, then every test; as root it installs what they need of the system
 	@tests/system.sh

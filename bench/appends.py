@@ -1,150 +1,168 @@
-"""Acknowledged appends a second, one event each, beside pgbench inserting the same row, in one run.
+"""Durable appends of one event each, by threads, by tasks and by several processes, beside pgbench and the peers.
 
-Usage: python bench/appends.py [--seconds 8] [--rounds 3]
+Usage: python -m bench.run --only appends
+
+In each round every side appends for some seconds, one after the other; pgbench does so three times, at the beginning,
+in the middle and at the end of the round, and its mean stands for it: then a machine that changes does so for both.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import re
 import statistics
-import subprocess
-import tempfile
-import threading
-import time
-from datetime import timedelta
-from pathlib import Path
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 
-from ledger.application import ConsentLedger, open_ledger
-from ledger.domain.entry import encode_entry, make_entry
-from ledger.domain.events import TermsShown
-from ledger.domain.recording import happening_now
-from ledger.domain.terms import Terms, parse_terms
-from ledger.settings import place_of
-from ledger.store import embedded
-from ledger.store.database import connect
-from ledger.store.location import create_ledger
-from ledger.store.writer import Append
+from bench import calling, place
+from bench.append_callers import Showing
+from bench.calling import Calls
+from bench.figures import Comparison, Findings, Latency
+from bench.peers import appending
+from bench.peers.installing import Peers
+from bench.sizes import Sizes
+from ledger.application import open_ledger
+from ledger.settings import Place
 
-CALLERS = (1, 16, 64)
-PGBENCH_CLIENTS = (1, 16, 64)
+PGBENCH = "pgbench, 16 clients"
+THREADS, TASKS = "ledger, 64 threads", "ledger, 256 tasks"
+SERVER = "on the server each entry is parsed, judged and written to three indexes by one process, after the other"
+CLIENT = "on the client one Python core puts together, encodes and checks each entry"
 
-#: The same row into the same kind of table, the database's own sequence for the position.
-PEER = """
-CREATE SCHEMA IF NOT EXISTS peer;
-CREATE TABLE IF NOT EXISTS peer.log_entry (LIKE ledger.log_entry INCLUDING ALL);
-CREATE SEQUENCE IF NOT EXISTS peer.position;
-"""
-INSERT = """
-INSERT INTO peer.log_entry (position, stream, version, event, recorded_at, imported, entry)
-VALUES (nextval('peer.position'), encode(sha256(gen_random_uuid()::text::bytea), 'hex'), 1, 'terms-shown',
-        clock_timestamp(), false, decode('{entry}', 'hex'));
-"""
+Sides = dict[str, Callable[[], Calls]]
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=8)
-    arguments.add_argument("--rounds", type=int, default=3)
-    asked = arguments.parse_args()
-    terms = parse_terms(Path("examples/terms/2025-09-28.toml").read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory(prefix="consent-bench-") as folder:
-        os.chmod(folder, 0o755)  # noqa: S103 - the embedded server's own user must get through
-        place = place_of(f"{folder}/ledger", {})
-        create_ledger(place, None)
-        with embedded.start(Path(folder) / "ledger") as server, open_ledger(place) as ledger:
-            ledger.publish(terms)
-            with connect(ledger.url, "the bench") as owner:
-                owner.execute(PEER)
-            script = Path(folder) / "insert.sql"
-            script.write_text(INSERT.format(entry=shown(ledger, terms).entries[0].hex()), encoding="utf-8")
-            report(measure(ledger, terms, server, script, asked.seconds, asked.rounds))
+def measure(sizes: Sizes, peers: Peers) -> Findings:
+    found = Findings(absent=dict(peers.absent))
+    with place.server() as server, ExitStack() as running:
+        at = server.new_ledger("appends")
+        sides = ours(at, sizes.seconds) | pgbenches(server, at, sizes.seconds)
+        for name, prepare in peers_of(server, peers, sizes.seconds, running).items():
+            try:
+                side = prepare()
+                side()  # makes its tables, and shows that it works
+                sides[name] = side
+            except Exception as error:
+                found.absent[name] = f"installed, but did not run here: {error}"
+        calls = rounds_of(sides, sizes)
+        found.comparisons = compare(calls, sizes)
+        found.latencies = [latency(name, made) for name, made in calls.items()]
+        found.notes.append(durability(server))
+    return found
 
 
-def measure(
-    ledger: ConsentLedger, terms: Terms, server: embedded.EmbeddedServer, script: Path, seconds: float, rounds: int
-) -> dict[str, list[float]]:
-    """Appends or inserts a second, by who did them, each once a round in turn."""
-    rates: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for clients in PGBENCH_CLIENTS:
-            rates.setdefault(f"pgbench, {clients} clients", []).append(pgbench(server, script, clients, seconds))
-        for callers in CALLERS:
-            rates.setdefault(f"appends, {callers} callers", []).append(appends(ledger, terms, callers, seconds))
-    return rates
+def ours(at: Place, seconds: float) -> Sides:
+    def side(kind: str, callers: int, processes: int = 1) -> Callable[[], Calls]:
+        url, state = at.url or "", str(at.state)
+        command = [sys.executable, "-m", "bench.append_callers", url, state, kind, str(callers), str(seconds)]
+        return lambda: calling.called([command] * processes)
+
+    return {
+        "ledger, 1 thread": side("threads", 1),
+        THREADS: side("threads", 64),
+        "ledger, 64 tasks": side("tasks", 64),
+        TASKS: side("tasks", 256),
+        "ledger, 4 processes of 64 tasks": side("tasks", 64, 4),
+    }
 
 
-def appends(ledger: ConsentLedger, terms: Terms, callers: int, seconds: float) -> float:
-    counts = [0] * callers
-    end = time.monotonic() + seconds
+def pgbenches(server: place.Server, at: Place, seconds: float) -> Sides:
+    with open_ledger(at) as ledger:
+        entry = Showing(ledger, place.terms())().entries[0]
+    script = appending.same_row(server, at.url or "", entry)
 
-    def call(caller: int) -> None:
-        while time.monotonic() < end:
-            outcome = ledger.writer.append(shown(ledger, terms))
-            if outcome.name != "stored":
-                raise SystemExit(f"expected an append to be stored, found {outcome}")
-            counts[caller] += 1
+    def side(clients: int) -> Callable[[], Calls]:
+        return lambda: appending.pgbench(server, at.url or "", script, clients, seconds)
 
-    threads = [threading.Thread(target=call, args=[caller]) for caller in range(callers)]
-    begun = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sum(counts) / (time.monotonic() - begun)
+    return {"pgbench, 1 client": side(1), PGBENCH: side(16), "pgbench, 64 clients": side(64)}
 
 
-def shown(ledger: ConsentLedger, terms: Terms) -> Append:
-    """The first event of a new subject: validated, canonical, with a nonce."""
-    event = TermsShown(
-        terms=terms.version,
-        notice=terms.notice_hash(),
-        toggles={purpose.id: purpose.default for purpose in terms.purposes},
-        plan="pro",
-        surface="pop-up",
-        locale="en",
-    )
-    new = happening_now(event, None, ledger.clock.now() - timedelta(milliseconds=1))
-    stream = os.urandom(32).hex()
-    entry = make_entry(
-        event,
-        stream=stream,
-        version=1,
-        occurred_at=new.occurred_at,
-        recorded_at=new.recorded_at,
-        nonce=os.urandom(16).hex(),
-    )
-    return Append(stream, 1, [encode_entry(entry)])
+def peers_of(
+    server: place.Server, peers: Peers, seconds: float, running: ExitStack
+) -> dict[str, Callable[[], Callable[[], Calls]]]:
+    """How each peer that is there gets ready."""
+    ready: dict[str, Callable[[], Callable[[], Calls]]] = {
+        "eventsourcing, 16 threads": lambda: appending.eventsourcing(server, seconds)
+    }
+    if (modules := peers.emmett) is not None:
+        ready["Emmett, 64 callers"] = lambda: appending.emmett(server, modules, seconds)
+    if (database := peers.message_db) is not None:
+        ready["message-db, 64 clients"] = lambda: appending.message_db(server, database, seconds)
+    if (programs := peers.umadb) is not None:
+        ready["UmaDB, 64 threads"] = lambda: running.enter_context(appending.umadb(server, programs, seconds))
+    return ready
 
 
-def pgbench(server: embedded.EmbeddedServer, script: Path, clients: int, seconds: float) -> float:
-    command = [
-        str(server.bin_path / "pgbench"),
-        "--no-vacuum",
-        "--protocol=prepared",
-        f"--client={clients}",
-        f"--jobs={min(clients, os.cpu_count() or 1)}",
-        f"--time={max(1, round(seconds))}",
-        f"--file={script}",
-        server.dsn,
+def rounds_of(sides: Sides, sizes: Sizes) -> dict[str, list[Calls]]:
+    """What each side did, round by round; of pgbench with 16 clients the mean of three times a round."""
+    found: dict[str, list[Calls]] = {name: [] for name in sides}
+    others = [name for name in sides if name != PGBENCH]
+    for number in range(sizes.rounds):
+        order = others if number % 2 == 0 else others[::-1]
+        middle = len(order) // 2
+        several = [sides[PGBENCH]()]
+        for part in (order[:middle], order[middle:]) if sizes.rounds > 1 else (order,):
+            for name in part:
+                found[name].append(sides[name]())
+            several.append(sides[PGBENCH]())
+        found[PGBENCH].append(_mean(several))
+    return found
+
+
+def _mean(several: list[Calls]) -> Calls:
+    appends, seconds = sum(calls.appends for calls in several), sum(calls.seconds for calls in several)
+    return Calls(appends, seconds, statistics.mean(calls.median for calls in several), None)
+
+
+def compare(calls: dict[str, list[Calls]], sizes: Sizes) -> list[Comparison]:
+    rates = {name: [made.rate for made in several] for name, several in calls.items()}
+
+    def row(work: str, us: str, them: str, goal: float | None, bound: str = "") -> list[Comparison]:
+        if them not in rates:
+            return []
+        size = f"{sizes.seconds:g} s a side and round"
+        return [
+            Comparison(
+                work=work,
+                against=them,
+                size=size,
+                unit="appends",
+                ours=rates[us],
+                theirs=rates[them],
+                goal=goal,
+                bound=bound,
+            )
+        ]
+
+    by_threads, by_tasks = "durable appends, 64 callers (threads)", "durable appends, 256 callers (asyncio)"
+    return [
+        *row(by_threads, THREADS, PGBENCH, 2, f"{CLIENT}, and wakes a thread an append; {SERVER}"),
+        *row(by_tasks, TASKS, PGBENCH, 4, f"{CLIENT}; {SERVER}"),
+        *row(by_threads, THREADS, "eventsourcing, 16 threads", 10),
+        *row(by_tasks, TASKS, "eventsourcing, 16 threads", 10),
+        *row(by_tasks, TASKS, "Emmett, 64 callers", 1),
+        *row(by_tasks, TASKS, "message-db, 64 clients", 1),
+        *row(by_tasks, TASKS, "UmaDB, 64 threads", 1, f"{CLIENT}; {SERVER}"),
+        *row("the same, 64 callers (asyncio)", "ledger, 64 tasks", PGBENCH, None),
+        *row("the same, 4 processes of 64 callers (asyncio)", "ledger, 4 processes of 64 tasks", PGBENCH, None),
+        *row("the same, one caller alone", "ledger, 1 thread", "pgbench, 1 client", None),
+        *row("pgbench with more clients, for comparison", "pgbench, 64 clients", PGBENCH, None),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r"tps = ([0-9.]+)", done.stdout)
-    if found is None:
-        raise SystemExit(f"expected pgbench to say its rate, found: {done.stdout}")
-    return float(found.group(1))
 
 
-def report(rates: dict[str, list[float]]) -> None:
-    best = {name: statistics.median(found) for name, found in rates.items()}
-    for name, found in rates.items():
-        pairs = [rate / peer for rate, peer in zip(found, rates["pgbench, 16 clients"], strict=True)]
-        print(
-            f"{name:24} {best[name]:9,.0f}/s  ({min(found):,.0f} to {max(found):,.0f})  "
-            f"{statistics.median(pairs):.2f} x pgbench with 16 clients ({min(pairs):.2f} to {max(pairs):.2f})"
-        )
+def latency(name: str, several: list[Calls]) -> Latency:
+    return Latency(
+        who=name,
+        rate=statistics.median(calls.rate for calls in several),
+        median=statistics.median(calls.median for calls in several),
+        p99=statistics.median(known) if (known := [calls.p99 for calls in several if calls.p99 is not None]) else None,
+    )
 
 
-if __name__ == "__main__":
-    main()
+def durability(server: place.Server) -> str:
+    import psycopg
+
+    names = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_sync_method", "shared_buffers")
+    with psycopg.connect(server.embedded.dsn) as connection:
+        found = [connection.execute(f"SHOW {name}".encode()).fetchone() for name in names]
+    said = ", ".join(f"{name} {row[0]}" for name, row in zip(names, found, strict=True) if row)
+    return f"PostgreSQL of everybody but UmaDB, which has its own server: {said}."

@@ -1,0 +1,204 @@
+"""Bulk: an import beside COPY of its rows, a replay beside plain reading, and the memory that commands hold.
+
+Usage: python -m bench.run --only bulk
+
+The file of events is in the order of their times, as a system of record exports it. The import is the command, from
+its start to its end, into an empty ledger: it parses, validates, decides, encodes and stores, and keeps links and keys.
+COPY gets the rows that an import has stored, prepared in binary, into a table with the columns, checks and indexes of
+the log, in one transaction of the same server: the best that this table allows.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from itertools import groupby, islice
+from operator import itemgetter
+from pathlib import Path
+
+import psycopg
+
+from bench import place
+from bench.figures import Comparison, Findings, Peak, in_turn
+from bench.peers.installing import Peers
+from bench.sizes import Sizes
+from ledger.application import ConsentLedger, open_ledger
+from ledger.domain.consent import record_of
+from ledger.domain.entry import decode_entry
+from ledger.domain.names import is_subject_stream
+from ledger.settings import Place
+from ledger.simulate import simulate, subjects
+
+#: Columns that a row is given; the database computes the rest.
+COLUMNS = "position, stream, version, event, recorded_at, imported, entry"
+BLOCK = 1 << 20
+#: More events than this a simulated person has at the mean, so that there are enough of them.
+EVENTS_A_PERSON = 2
+IMPORT_BOUND = (
+    "one Python core parses, validates, decides and encodes each line; the server parses each entry once more, and "
+    "keeps a row of its idempotency key besides"
+)
+REPLAY_BOUND = "one Python core decodes each entry into typed structs, strictly, and folds it"
+
+
+def measure(sizes: Sizes, peers: Peers) -> Findings:  # noqa: ARG001 - nothing of this has a peer to install
+    found = Findings()
+    with place.server() as server:
+        for count in sizes.events:
+            is_goal = count == sizes.events[-1]
+            events = write_events(server.folder / f"events-{count}.jsonl", count)
+            compare_import(server, events, count, sizes.rounds, is_goal, found)
+            at = Place(server.url(kept(count)), None, server.folder / f"state-{kept(count)}")
+            compare_replay(at, count, sizes.rounds, is_goal, found)
+            if is_goal:
+                peaks(server, at, count, found)
+            server.drop(kept(count))
+    return found
+
+
+def kept(count: int) -> str:
+    """The ledger of that size whose rows are copied, and which is read afterwards."""
+    return f"kept_{count}"
+
+
+def write_events(path: Path, count: int) -> Path:
+    """So many import lines, in the order of the times at which they were recorded."""
+    people = subjects(count // EVENTS_A_PERSON + 1_000)
+    lines = islice(simulate(place.terms(), people, 1, Counter()), count)
+    with path.open("wb") as file:
+        file.writelines(line + b"\n" for line in sorted(lines, key=_moment))
+    return path
+
+
+def _moment(line: bytes) -> str:
+    fields = json.loads(line)
+    return str(fields.get("recorded_at", fields["occurred_at"]))
+
+
+def compare_import(server: place.Server, events: Path, count: int, rounds: int, is_goal: bool, found: Findings) -> None:
+    place.consent("import", str(events), place=server.new_ledger(kept(count)))
+    rows = prepare_rows(server, count)
+    memory = []
+    number = 0
+
+    def imported() -> float:
+        nonlocal number
+        number += 1
+        name = f"round_{count}_{number}"
+        at = server.new_ledger(name)
+        server.admin("CHECKPOINT")
+        done = place.consent("import", str(events), place=at)
+        memory.append(done.peak)
+        server.drop(name)
+        return count / done.seconds
+
+    def copied() -> float:
+        return count / seconds_of(lambda: copy(server, rows, count))
+
+    ours, theirs = in_turn(rounds, [imported, copied])
+    found.comparisons.append(
+        Comparison(
+            work="import: parsed, validated, canonical, hashed, stored",
+            against="COPY of the prepared rows into the same table with its indexes",
+            size=f"{count:,} events",
+            unit="events",
+            ours=ours,
+            theirs=theirs,
+            goal=0.6 if is_goal else None,
+            bound=IMPORT_BOUND,
+        )
+    )
+    found.peaks.append(Peak(work="consent import", size=f"{count:,} events", mebibytes=max(memory)))
+    rows.unlink()
+
+
+def prepare_rows(server: place.Server, count: int) -> Path:
+    """The rows that were imported, as COPY takes them."""
+    path = server.folder / f"rows-{count}"
+    with psycopg.connect(server.url(kept(count)), autocommit=True) as connection, path.open("wb") as file:
+        query = (
+            f"COPY (SELECT {COLUMNS} FROM ledger.log_entry WHERE imported ORDER BY position) TO STDOUT (FORMAT binary)"
+        )
+        with connection.cursor().copy(query.encode()) as copying:
+            for block in copying:
+                file.write(block)
+        connection.execute("CREATE SCHEMA peer")
+    return path
+
+
+def copy(server: place.Server, rows: Path, count: int) -> None:
+    with psycopg.connect(server.url(kept(count)), autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS peer.log_entry")
+        connection.execute("CREATE TABLE peer.log_entry (LIKE ledger.log_entry INCLUDING ALL)")
+        query = f"COPY peer.log_entry ({COLUMNS}) FROM STDIN (FORMAT binary)"
+        with connection.cursor().copy(query.encode()) as copying, rows.open("rb") as file:
+            for block in iter(lambda: file.read(BLOCK), b""):
+                copying.write(block)
+
+
+def compare_replay(at: Place, count: int, rounds: int, is_goal: bool, found: Findings) -> None:
+    with psycopg.connect(at.url or "", autocommit=True) as owner:
+        owner.execute("DROP TABLE IF EXISTS peer.log_entry")
+        owner.execute("VACUUM ANALYZE ledger.log_entry")
+    with open_ledger(at) as ledger:
+        until = ledger.recorder.head()
+        ours, theirs = in_turn(
+            rounds,
+            [
+                lambda: until / seconds_of(lambda: replay(ledger, until)),
+                lambda: until / seconds_of(lambda: read(ledger, until)),
+            ],
+        )
+    found.comparisons.append(
+        Comparison(
+            work="replay into consent records",
+            against="reading the same rows in Python by keyset pages",
+            size=f"{count:,} entries",
+            unit="entries",
+            ours=ours,
+            theirs=theirs,
+            goal=0.5 if is_goal else None,
+            bound=REPLAY_BOUND,
+        )
+    )
+
+
+def replay(ledger: ConsentLedger, until: int) -> None:
+    """Every subject's record as of a position; none of them is kept."""
+    catalogue = ledger.catalogue()
+    for stream, rows in groupby(ledger.recorder.by_stream(until), key=itemgetter(1)):
+        if is_subject_stream(stream):
+            record_of(stream, (decode_entry(bytes(stored)) for *_, stored in rows), catalogue)
+
+
+def read(ledger: ConsentLedger, until: int) -> None:
+    for _ in ledger.recorder.pages(0, until):
+        pass
+
+
+def peaks(server: place.Server, at: Place, count: int, found: Findings) -> None:
+    """What the commands hold that go through the whole log."""
+    out = server.folder / "export.jsonl"
+    state = server.folder / "audit-state"
+    for work, arguments in {
+        "consent replay (the whole log)": ["replay"],
+        "consent projections rebuild": ["projections", "rebuild"],
+        "consent export --format jsonl": ["export", "--format", "jsonl", "-o", str(out)],
+        "consent checkpoint": ["checkpoint"],
+        "consent audit": ["audit", "--state", str(state)],
+    }.items():
+        try:
+            done = place.consent(*arguments, place=at)
+        except RuntimeError as error:
+            found.absent[f"memory of `{work}`"] = str(error)
+            continue
+        found.peaks.append(Peak(work=work, size=f"{count:,} entries", mebibytes=done.peak))
+    out.unlink(missing_ok=True)
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun

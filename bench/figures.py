@@ -1,0 +1,77 @@
+"""What a bench finds: comparisons of two sides measured in turn, latencies, and peaks of memory."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+Verdict = Literal["met", "not met", "reported"]
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """One row of the report; `ours` and `theirs` are rates a second, a round each, measured side by side."""
+
+    work: str
+    against: str
+    size: str
+    unit: str
+    ours: list[float]
+    theirs: list[float]
+    goal: float | None = None
+    #: What bounds it.
+    bound: str = ""
+
+    @property
+    def ratios(self) -> list[float]:
+        return [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.goal is None:
+            return "reported"
+        return "met" if self.ratio >= self.goal else "not met"
+
+
+class Latency(Struct, frozen=True, kw_only=True):
+    """Milliseconds from a call to its acknowledgement, the median of the rounds."""
+
+    who: str
+    rate: float
+    median: float
+    #: None where the caller does not tell.
+    p99: float | None
+
+
+class Peak(Struct, frozen=True, kw_only=True):
+    """The largest resident memory of a process that did `work`, in MiB."""
+
+    work: str
+    size: str
+    mebibytes: float
+
+
+class Findings(Struct, kw_only=True):
+    """What one section found; `absent` names what could not be compared, and why."""
+
+    comparisons: list[Comparison] = []
+    latencies: list[Latency] = []
+    peaks: list[Peak] = []
+    absent: dict[str, str] = {}
+    notes: list[str] = []
+
+
+def in_turn(rounds: int, sides: Sequence[Callable[[], float]]) -> list[list[float]]:
+    """What each side measures, round by round, each once a round; the order turns round after each."""
+    found: list[list[float]] = [[] for _ in sides]
+    for number in range(rounds):
+        order = list(range(len(sides)))
+        for side in order if number % 2 == 0 else reversed(order):
+            found[side].append(sides[side]())
+    return found

@@ -1,0 +1,111 @@
+"""The bench works at its smallest size, without what must be installed for it; what it finds there says nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+
+from bench import calling, picture, report, run
+from bench.figures import Comparison, Findings, Latency, Peak, in_turn
+from bench.sizes import SIZES
+
+ROOT = Path(__file__).parents[1]
+#: Until it is given up: no part of it needs a tenth of that.
+SECONDS = 900
+
+
+def comparison(ours: list[float], theirs: list[float], goal: float | None = None) -> Comparison:
+    return Comparison(work="w", against="a", size="s", unit="u", ours=ours, theirs=theirs, goal=goal, bound="b")
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    row = comparison([10.0, 30.0, 20.0], [10.0, 10.0, 40.0], goal=1.0)
+    assert row.ratios == [1.0, 3.0, 0.5]
+    assert (row.ratio, row.verdict) == (1.0, "met")
+    assert comparison([9.0], [10.0], goal=1.0).verdict == "not met"
+    assert comparison([9.0], [10.0]).verdict == "reported"
+
+
+def test_sides_are_measured_in_turn() -> None:
+    order: list[str] = []
+
+    def side(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    assert in_turn(2, [lambda: side("a"), lambda: side("b")]) == [[1.0, 4.0], [2.0, 3.0]]
+    assert order == ["a", "b", "b", "a"]
+
+
+def test_the_report_says_what_was_missed_and_what_is_absent(tmp_path: Path) -> None:
+    found = Findings(
+        comparisons=[comparison([1.0], [2.0], goal=3.0), comparison([5.0], [2.0], goal=2.0), comparison([1.0], [1.0])],
+        latencies=[Latency(who="callers", rate=10.0, median=1.5, p99=None)],
+        peaks=[Peak(work="import", size="s", mebibytes=12.0)],
+        absent={"Peer": "no registry"},
+        notes=["a note"],
+    )
+    about = report.About("full", SIZES["full"], ["a machine"], ("1", "2"), datetime.now(UTC), datetime.now(UTC))
+    markdown, image, data = report.write(tmp_path, about, {"appends": found})
+    text = markdown.read_text(encoding="utf-8")
+    for said in ("**0.50 ×** (0.50 to 0.50) | ≥ 3 × | not met", "≥ 2 × | met", "- **w**, against a: b.", "no registry"):
+        assert said in text
+    assert "say nothing" not in text
+    assert "Replica.may_use" in text
+    assert msgspec.json.decode(data.read_bytes(), type=dict[str, Findings]) == {"appends": found}
+    assert ElementTree.parse(image).getroot().tag.endswith("svg")  # noqa: S314 - written just now
+    little = replace(about, size="small", sizes=SIZES["small"])
+    assert "say nothing" in "\n".join(report.lines(little, {}))
+
+
+def test_a_picture_of_nothing() -> None:
+    assert ElementTree.fromstring(picture.svg([])).tag.endswith("svg")  # noqa: S314 - our own
+
+
+@pytest.mark.parametrize("kind", ["threads", "tasks"])
+def test_callers_count_what_was_acknowledged(kind: str) -> None:
+    called = []
+
+    async def call_async() -> None:
+        called.append(1)
+
+    if kind == "threads":
+        calls = calling.by_threads(lambda: called.append(1), 3, 0.05)
+    else:
+        calls = calling.by_tasks(call_async, 3, 0.05)
+    assert calls.appends == len(called) > 0
+    assert calls.rate == pytest.approx(calls.appends / calls.seconds)
+
+
+def test_callers_that_fail_are_heard() -> None:
+    with pytest.raises(RuntimeError, match="expected to fail"):
+        calling.called([[sys.executable, "-c", "raise SystemExit('expected to fail')"]])
+
+
+@pytest.mark.slow
+def test_every_section_runs(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.run", "--size", "small", "--install-nothing", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    found = msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=dict[str, Findings])
+    assert list(found) == list(run.SECTIONS)
+    absent = {name: reason for findings in found.values() for name, reason in findings.absent.items()}
+    assert set(absent) == {"UmaDB", "Emmett", "message-db"}, done.stderr
+    for findings in found.values():
+        assert findings.comparisons
+        assert all(row.ratio > 0 for row in findings.comparisons)
+    assert {peak.work for peak in found["bulk"].peaks} >= {
+        "consent import",
+        "consent audit",
+        "consent projections rebuild",
+    }
+    for name in absent:
+        assert f"- {name}: " in text
