@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True, gc=False):
     """One row: what to look for, and what must stand there. A fence has no position: it only keeps others out.
 
     `entry` counts the entries of its append from 0: which of them the key stands for.
@@ -32,6 +32,13 @@ def keys_of(subject_id: bytes, key: str, request: bytes, secret: bytes | None) -
         hashlib.sha256(request).digest(),
     )
     return [scoped] if secret is None else [scoped, fence_of(subject_id, key, secret)]
+
+
+def derived_key(subject_id: bytes, request: bytes, entry: int) -> Key:
+    """The row of a key that is the digest of the request itself, for the entry of that number of its append."""
+    digest = hashlib.sha256(request)
+    scope = b"consent-ledger/v1/key\n" + subject_id + digest.hexdigest().encode()
+    return Key(hashlib.sha256(scope).digest(), digest.digest(), False, entry)
 
 
 def fence_of(subject_id: bytes, key: str, secret: bytes) -> Key:

@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool
 
 from ledger.domain.names import LARGEST_INTEGER
 from ledger.errors import KeyReused
+from ledger.store.ahead import read_ahead
 from ledger.store.clock import LedgerClock
 from ledger.store.database import Connection, unavailable_as_error
 from ledger.store.evidence import Evidence
@@ -196,12 +197,17 @@ class LogRecorder(ApplicationRecorder):
         )
 
     def by_stream(self, until: int) -> Iterator[tuple[int, str, int, str, bytes]]:
-        """The log up to a position, stream by stream in the order of their keys; one page in memory."""
+        """The log up to a position, stream by stream in the order of their keys; two pages in memory."""
+        for page in read_ahead(self.pages_by_stream(until)):
+            yield from page
+
+    def pages_by_stream(self, until: int) -> Iterator[list[tuple[int, str, int, str, bytes]]]:
+        """The same, page by page."""
         stream, version = "", 0
         while rows := self._rows(
             "select_by_stream", {"stream": stream, "version": version, "until": until, "limit": PAGE}
         ):
-            yield from rows
+            yield rows
             _, stream, version, *_ = rows[-1]
 
     def copy_streams(self, streams: Sequence[str], until: int) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from typing import TypeVar
 import psycopg
 
 from ledger.errors import OutcomeUnknown, Unavailable
+from ledger.store import arrays
 from ledger.store.database import Connection, one_line
 from ledger.store.statements import statement
 from ledger.store.waiting import Answer, Append, Outcome, OutcomeName, Waiting, WaitingTask, wake
@@ -102,7 +103,7 @@ class Writer:
             turn.woken.acquire()
         try:
             self._take_batch(turn)
-            return self._commit(appends)
+            return self._commit_together(appends)
         finally:
             self._hand_on()
 
@@ -162,6 +163,32 @@ class Writer:
         except RuntimeError:
             self._lead(leader)  # the writer was closed, and its thread with it: whoever still waits is answered here
 
+    def _commit_together(self, appends: Sequence[Append]) -> list[Answer]:
+        """All or none, faster than each for itself; where one has something in its way, each for itself."""
+        if any(append.evidence for append in appends):
+            return self._commit(appends)
+        try:
+            connection = self._usable_connection()
+        except Unavailable as error:
+            return [error for _ in appends]
+        try:
+            row = connection.execute(statement("append_together"), arrays_of(appends), prepare=True).fetchone()
+        except psycopg.Error as error:
+            if _was_undone(connection, error):
+                return self._commit(appends)
+            self._drop_connection()
+            return self._look_up(appends, error)
+        except BaseException:
+            self._drop_connection()
+            raise
+        assert row is not None  # noqa: S101 - a function of one row
+        position, clock = row
+        outcomes: list[Answer] = []
+        for append in appends:
+            outcomes.append(Outcome("stored", position, clock))
+            position += len(append.entries)
+        return outcomes
+
     def _commit(self, appends: Sequence[Append]) -> list[Answer]:
         if not appends:
             return []
@@ -191,6 +218,7 @@ class Writer:
             self._drop_connection()
         if self._connection is None:
             self._connection = self._open_connection()
+            arrays.register(self._connection)
         return self._connection
 
     def _drop_connection(self) -> None:
@@ -264,4 +292,21 @@ def parameters_of(appends: Sequence[Append]) -> dict[str, list[object]]:
         "digests": [evidence.digest for _, evidence in proven],
         "salts": [evidence.salt for _, evidence in proven],
         "bodies": [evidence.body for _, evidence in proven],
+    }
+
+
+def arrays_of(appends: Sequence[Append]) -> dict[str, arrays.Array]:
+    entries: list[bytes] = []
+    keyed: list[int] = []
+    keys: list[Key] = []
+    for append in appends:
+        keyed += [len(entries) + key.entry + 1 for key in append.keys]
+        keys += append.keys
+        entries += append.entries
+    return {
+        "entries": arrays.of_bytes(entries),
+        "keyed": arrays.of_integers(keyed),
+        "keys": arrays.of_bytes([key.key for key in keys]),
+        "requests": arrays.of_bytes([key.request for key in keys]),
+        "fences": arrays.of_booleans([key.fence for key in keys]),
     }

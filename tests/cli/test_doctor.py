@@ -117,7 +117,7 @@ def test_so_is_an_empty_one(ledger_place: Place, run_here: RunCli) -> None:
 def test_a_log_that_was_changed_is_found_where_it_was(
     sound: Place, run_here: RunCli, statements: list[str], wrong: dict[str, str]
 ) -> None:
-    break_log(sound, "ALTER TABLE ledger.idempotency_key DROP CONSTRAINT idempotency_key_position_fkey", *statements)
+    break_log(sound, *statements)
     found = findings(run_here, sound, 1)
     assert {check for check, one in found.items() if not one["ok"]} == wrong.keys()
     for check, named in wrong.items():

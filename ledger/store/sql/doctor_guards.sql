@@ -1,4 +1,4 @@
--- The guards that are not as the migrations made them (0001, 0002, 0004): in place, calling the refusal, enabled ALWAYS.
+-- The guards that are not as the migrations made them (0001, 0002, 0004, 0005): in place, calling the refusal, enabled ALWAYS.
 SELECT expected.guard || ' on ledger.' || expected.place,
        CASE
            WHEN t.oid IS NULL THEN 'missing'
@@ -7,7 +7,7 @@ SELECT expected.guard || ' on ledger.' || expected.place,
            ELSE 'another trigger'
        END
 -- `kind` is what pg_trigger says of BEFORE UPDATE OR DELETE FOR EACH ROW, BEFORE TRUNCATE FOR EACH STATEMENT, and
--- AFTER INSERT FOR EACH ROW.
+-- AFTER INSERT FOR EACH STATEMENT.
 FROM (
     VALUES ('log_entry', 'append_only', 27, 'refuse_change'),
            ('log_entry', 'never_truncated', 34, 'refuse_change'),
@@ -17,7 +17,7 @@ FROM (
            ('ledger', 'never_truncated', 34, 'refuse_change'),
            ('checkpoint', 'append_only', 27, 'refuse_change'),
            ('checkpoint', 'never_truncated', 34, 'refuse_change'),
-           ('identities', 'nobody_erased', 5, 'refuse_erased')
+           ('identities', 'nobody_erased', 4, 'refuse_erased')
 ) AS expected (place, guard, kind, refusal)
 LEFT JOIN pg_trigger t
     ON t.tgrelid = to_regclass('ledger.' || expected.place) AND t.tgname = expected.guard AND NOT t.tgisinternal
