@@ -43,9 +43,13 @@ def main() -> None:
         print("== what is compared", flush=True)
         for name, reason in installing.install().absent.items():
             print(f"{name} is left out: {reason}", flush=True)
-    found = {name: in_its_own_process(name, asked.size, asked.install_nothing) for name in asked.only}
-    about = report.About(asked.size, sizes, machine.describe(), (load, machine.load()), begun, datetime.now(UTC))
-    written = report.write(asked.out, about, found)
+    described = machine.describe()
+    found: dict[str, Findings] = {}
+    for name in asked.only:
+        found[name] = in_its_own_process(name, asked.size, asked.install_nothing)
+        # After each: whoever stops it has a report of what was measured until then.
+        about = report.About(asked.size, sizes, described, (load, machine.load()), begun, datetime.now(UTC))
+        written = report.write(asked.out, about, found)
     print(f"== written: {', '.join(str(path) for path in written)}")
 
 

@@ -21,13 +21,17 @@ import psycopg
 from ledger.errors import OutcomeUnknown, Unavailable
 from ledger.store import arrays
 from ledger.store.database import Connection, one_line
+from ledger.store.parameters import arrays_of, parameters_of
 from ledger.store.statements import statement
-from ledger.store.waiting import Answer, Append, Outcome, OutcomeName, Waiting, WaitingTask, wake
+from ledger.store.waiting import Answer, Append, Outcome, Waiting, WaitingTask, wake
 
-__all__ = ["Answer", "Append", "Outcome", "OutcomeName", "Writer", "outcome_unknown", "parameters_of"]
+__all__ = ["Append", "Outcome", "Writer", "arrays_of", "outcome_unknown", "parameters_of"]
 
 #: Enough to spread one commit over; more would only make the first of them wait.
 MOST_APPENDS = 1_000
+#: Batches whose appends are judged each for itself, after one in which something was in the way of one: where callers
+#: race for streams or repeat keys there is more of it.
+CAREFUL_BATCHES = 16
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -45,6 +49,7 @@ class Writer:
         #: Who commits now, and for whom.
         self._leader: Waiting | WaitingTask | None = None
         self._batch: list[Waiting | WaitingTask] = []
+        self._careful_batches = 0
         self._for_main = ThreadPoolExecutor(1, "append")
         self._for_tasks = ThreadPoolExecutor(1, "append")
 
@@ -92,7 +97,7 @@ class Writer:
         """Commits all that wait, and hands on."""
         try:
             batch = self._take_batch(leader)
-            for waiting, answer in zip(batch, self._commit([w.append for w in batch]), strict=True):
+            for waiting, answer in zip(batch, self._commit_batch([w.append for w in batch]), strict=True):
                 waiting.answer = answer
         finally:
             self._hand_on()
@@ -163,6 +168,16 @@ class Writer:
         except RuntimeError:
             self._lead(leader)  # the writer was closed, and its thread with it: whoever still waits is answered here
 
+    def _commit_batch(self, appends: Sequence[Append]) -> list[Answer]:
+        """Together, as long as that mostly goes well: a batch that fails together is paid for twice."""
+        if self._careful_batches or not appends:
+            self._careful_batches = max(0, self._careful_batches - 1)
+            return self._commit(appends)
+        answers = self._commit_together(appends)
+        if not all(isinstance(answer, Outcome) and answer.name == "stored" for answer in answers):
+            self._careful_batches = CAREFUL_BATCHES
+        return answers
+
     def _commit_together(self, appends: Sequence[Append]) -> list[Answer]:
         """All or none, faster than each for itself; where one has something in its way, each for itself."""
         if any(append.evidence for append in appends):
@@ -174,10 +189,12 @@ class Writer:
         try:
             row = connection.execute(statement("append_together"), arrays_of(appends), prepare=True).fetchone()
         except psycopg.Error as error:
-            if _was_undone(connection, error):
-                return self._commit(appends)
-            self._drop_connection()
-            return self._look_up(appends, error)
+            if not _was_undone(connection, error):
+                self._drop_connection()
+                return self._look_up(appends, error)
+            if len(appends) == 1 and isinstance(error, psycopg.OperationalError):
+                return [_refusal(appends[0].stream, error)]
+            return self._commit(appends)
         except BaseException:
             self._drop_connection()
             raise
@@ -272,41 +289,3 @@ def _was_closed(connection: Connection) -> bool:
     waiting = select.poll()  # not `select`: that takes no file above the 1,024th
     waiting.register(connection.fileno(), select.POLLIN)
     return bool(waiting.poll(0))
-
-
-def parameters_of(appends: Sequence[Append]) -> dict[str, list[object]]:
-    numbered = [(number, entry) for number, append in enumerate(appends) for entry in append.entries]
-    keyed = [
-        (number, append.first_version + key.entry, key) for number, append in enumerate(appends) for key in append.keys
-    ]
-    proven = [(number, evidence) for number, append in enumerate(appends) for evidence in append.evidence]
-    return {
-        "appends": [number for number, _ in numbered],
-        "entries": [entry for _, entry in numbered],
-        "key_appends": [number for number, _, _ in keyed],
-        "key_versions": [version for _, version, _ in keyed],
-        "keys": [key.key for _, _, key in keyed],
-        "requests": [key.request for _, _, key in keyed],
-        "fences": [key.fence for _, _, key in keyed],
-        "evidence_appends": [number for number, _ in proven],
-        "digests": [evidence.digest for _, evidence in proven],
-        "salts": [evidence.salt for _, evidence in proven],
-        "bodies": [evidence.body for _, evidence in proven],
-    }
-
-
-def arrays_of(appends: Sequence[Append]) -> dict[str, arrays.Array]:
-    entries: list[bytes] = []
-    keyed: list[int] = []
-    keys: list[Key] = []
-    for append in appends:
-        keyed += [len(entries) + key.entry + 1 for key in append.keys]
-        keys += append.keys
-        entries += append.entries
-    return {
-        "entries": arrays.of_bytes(entries),
-        "keyed": arrays.of_integers(keyed),
-        "keys": arrays.of_bytes([key.key for key in keys]),
-        "requests": arrays.of_bytes([key.request for key in keys]),
-        "fences": arrays.of_booleans([key.fence for key in keys]),
-    }

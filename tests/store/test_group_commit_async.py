@@ -111,7 +111,7 @@ def test_what_gathers_is_one_batch_of_threads_and_tasks(ledger: ConsentLedger, l
     """And a conflict of one, or what the database refuses of one, fails no other."""
     now = b.now_of(ledger)
     commits: list[int] = []
-    commit = ledger.writer._commit
+    commit = ledger.writer._commit_batch
 
     def counted(appends: list[Append]) -> list[Outcome | Exception]:
         commits.append(len(appends))
@@ -133,7 +133,7 @@ def test_what_gathers_is_one_batch_of_threads_and_tasks(ledger: ConsentLedger, l
         await asyncio.to_thread(thread.join, SECONDS)
         return [*answers, await told(ledger, Append(b.stream_of(50), 1, [b"no JSON"]))]
 
-    ledger.writer._commit = counted  # type: ignore[method-assign, assignment]
+    ledger.writer._commit_batch = counted  # type: ignore[method-assign, assignment]
     answers = run(work)
     assert answers == ["stored", *["conflict", "stored"] * 3, "InvalidTextRepresentation"]
     assert commits == [1, 7, 1]
