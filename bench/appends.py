@@ -23,6 +23,7 @@ from bench.sizes import Sizes
 from ledger.application import open_ledger
 from ledger.settings import Place
 
+OURS = ("ledger", "pgbench")
 PGBENCH = "pgbench, 16 clients"
 THREADS, TASKS = "ledger, 64 threads", "ledger, 256 tasks"
 SERVER = "on the server each entry is parsed, judged and written to three indexes by one process, after the other"
@@ -43,7 +44,7 @@ def measure(sizes: Sizes, peers: Peers) -> Findings:
                 sides[name] = side
             except Exception as error:
                 found.absent[name] = f"installed, but did not run here: {error}"
-        calls = rounds_of(sides, sizes)
+        calls = rounds_of(sides, sizes, found.absent)
         found.comparisons = compare(calls, sizes)
         found.latencies = [latency(name, made) for name, made in calls.items()]
         found.notes.append(durability(server))
@@ -92,8 +93,11 @@ def peers_of(
     return ready
 
 
-def rounds_of(sides: Sides, sizes: Sizes) -> dict[str, list[Calls]]:
-    """What each side did, round by round; of pgbench with 16 clients the mean of three times a round."""
+def rounds_of(sides: Sides, sizes: Sizes, absent: dict[str, str]) -> dict[str, list[Calls]]:
+    """What each side did, round by round; of pgbench with 16 clients the mean of three times a round.
+
+    A peer that fails on the way is absent, and takes nobody along.
+    """
     found: dict[str, list[Calls]] = {name: [] for name in sides}
     others = [name for name in sides if name != PGBENCH]
     for number in range(sizes.rounds):
@@ -102,10 +106,21 @@ def rounds_of(sides: Sides, sizes: Sizes) -> dict[str, list[Calls]]:
         several = [sides[PGBENCH]()]
         for part in (order[:middle], order[middle:]) if sizes.rounds > 1 else (order,):
             for name in part:
-                found[name].append(sides[name]())
+                if name not in absent:
+                    found[name] += _made(name, sides[name], absent)
             several.append(sides[PGBENCH]())
         found[PGBENCH].append(_mean(several))
-    return found
+    return {name: several for name, several in found.items() if name not in absent}
+
+
+def _made(name: str, side: Callable[[], Calls], absent: dict[str, str]) -> list[Calls]:
+    try:
+        return [side()]
+    except Exception as error:
+        if name.startswith(OURS):
+            raise
+        absent[name] = f"it failed in the middle: {error}"
+        return []
 
 
 def _mean(several: list[Calls]) -> Calls:
