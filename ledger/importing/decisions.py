@@ -16,10 +16,13 @@ from ledger.domain.recording import Request, decide, stamped
 from ledger.domain.runs import RunRecord, decide_start
 from ledger.errors import InvalidInput, Refused
 from ledger.importing.event_line import EventLine
+from ledger.importing.newcomers import Newcomer, Newcomers
+from ledger.importing.plain import PlainLine, Reader
 from ledger.importing.shares import Placed, Share, Turn
 from ledger.store.identities import Subject, new_subject_id
 from ledger.store.keys import Key, keys_of
 
+Line = PlainLine | EventLine
 _Known = dict[bytes, tuple[bytes, int | None]]
 #: Where a request of this batch stands that is not stored yet.
 _NO_POSITION_YET = 0
@@ -28,28 +31,55 @@ _NO_POSITION_YET = 0
 class Decisions:
     """Decides the lines of one source, under the terms that were published when it began."""
 
-    def __init__(self, ledger: ConsentLedger, source: str) -> None:
+    def __init__(self, ledger: ConsentLedger, source: str, reader: Reader) -> None:
         self._ledger = ledger
         self._source = source
-        self._catalogue = ledger.catalogue()
+        self._catalogue = reader.catalogue
+        self._reader = reader
+        self._new = Newcomers(source, reader.catalogue)
 
-    def shares_of(self, lines: Sequence[EventLine]) -> list[Share]:
-        """The lines by what they are about, however it is named, in the order of each one's first line."""
+    def shares_of(self, lines: Sequence[Line]) -> list[Newcomer | Share]:
+        """The lines by what they are about, however it is named, in the order of each one's first line.
+
+        Of people who are new and have plain lines alone the lines are decided, too.
+        """
         subjects = self._ledger.identities.find({line.named for line in lines if line.named is not None})
-        shares: dict[str, Share] = {}
+        newcomers = self._newcomers(lines, subjects)
+        shares: dict[str, Newcomer | Share] = {}
         for line in lines:
+            named = line.named or ""
+            if named in newcomers:
+                shares.setdefault(newcomers[named].stream, newcomers[named])
+                continue
             subject = None if line.named is None else subjects[line.named]
             new_id = None
             if subject is not None and subject.stream is None:
                 new_id = new_subject_id()
                 subject = Subject(subject.named, subject.identity, new_id, subject_stream(new_id), subject.erased)
                 subjects[subject.named] = subject
-            stream = (line.run if subject is None else subject.stream) or ""
+            careful = self._reader.careful(line)
+            stream = (careful.run if subject is None else subject.stream) or ""
             if stream not in shares:
                 empty = RunRecord(stream) if subject is None else Record(stream, self._catalogue)
                 shares[stream] = Share(stream, empty, new_id)
-            shares[stream].turns.append(Turn(line, subject))
+            share = shares[stream]
+            assert isinstance(share, Share)  # noqa: S101 - a newcomer's stream is of a new id
+            share.turns.append(Turn(careful, subject))
         return list(shares.values())
+
+    def _newcomers(self, lines: Sequence[Line], subjects: Mapping[str, Subject]) -> dict[str, Newcomer]:
+        """Those of whom nothing but plain lines is known, with what was decided on them."""
+        self._new.read_clock(self._ledger.clock.now())
+        people: dict[str, Newcomer] = {}
+        others: set[str | None] = set()
+        for line in lines:
+            if not isinstance(line, PlainLine):
+                others.add(line.named)
+                continue
+            subject = subjects[line.named]
+            if subject.stream is None and subject.erased is None:
+                people.setdefault(line.named, Newcomer(line.named)).lines.append(line)
+        return {named: person for named, person in people.items() if named not in others and self._new.decide(person)}
 
     def decide(self, shares: Sequence[Share], stored: Mapping[str, Share]) -> None:
         """Decides every line of `shares`; `stored` are the last ones, by stream, on whose records it can go on."""
@@ -66,14 +96,13 @@ class Decisions:
                     self._take(share, turn, known, now)
                 except (Refused, InvalidInput) as error:
                     share.rejected.append((turn.line.raw, str(error)))
-        self._link(shares)
 
-    def _link(self, shares: Sequence[Share]) -> None:
+    def link(self, shares: Sequence[Newcomer | Share]) -> None:
         """Makes subjects of those who are new, and of whom there is something to store."""
         new = {
-            share.first.named or "": (share, share.first.recorded, share.new_id)
+            share.named: (share, share.first_recorded, share.new_id)
             for share in shares
-            if share.new_id is not None and share.first is not None
+            if share.new_id is not None and share.first_recorded is not None
         }
         if not new:
             return

@@ -7,13 +7,17 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from ledger.application import MOST_ATTEMPTS, ConsentLedger
 from ledger.errors import InvalidInput, Unavailable
-from ledger.importing.decisions import Decisions
-from ledger.importing.event_line import EventLine, event_line
-from ledger.importing.lines import RawLine, lines_of
+from ledger.importing.decisions import Decisions, Line
+from ledger.importing.lines import lines_of
+from ledger.importing.newcomers import Newcomer
+from ledger.importing.order import SALT_BYTES, NamedOtherwise, Order, raw_of
+from ledger.importing.plain import Reader
 from ledger.importing.rejects import Rejects
 from ledger.importing.shares import Share
 from ledger.importing.sorting import ExternalSort
@@ -21,14 +25,13 @@ from ledger.importing.watcher import Watcher
 from ledger.store.writer import Outcome
 
 #: One transaction: its commit is spread over so many lines, and other writers wait no longer than it takes.
-BATCH_LINES = 2_000
+BATCH_LINES = 4_000
 #: The same, where lines are long.
 BATCH_BYTES = 4 * 1024 * 1024
 #: What one person did at one moment stays together, unless it is more than any person can do.
 MOST_BATCH_LINES = 10 * BATCH_LINES
 #: Objects made between two collections of the youngest: more than a batch makes.
-RARELY = 200_000
-_NUMBER_BYTES = 8
+RARELY = 400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +50,31 @@ def import_events(ledger: ConsentLedger, path: Path, source: str, watcher: Watch
 
     A subject's lines are taken in the order of `recorded_at`. Raises `Unavailable` where the file cannot be read.
     """
+    reader = Reader(ledger.catalogue())
+    try:
+        try:
+            # What can be read only once, a pipe, is taken in the order in which any names may come.
+            return _import(ledger, path, source, watcher, reader, by_person=path.is_file())
+        except NamedOtherwise:
+            return _import(ledger, path, source, watcher, reader, by_person=False)
+    except OSError as error:
+        raise Unavailable(f"expected to read the events of {path}, found: {error.strerror or error}") from None
+
+
+def _import(
+    ledger: ConsentLedger, path: Path, source: str, watcher: Watcher, reader: Reader, by_person: bool
+) -> Imported:
     rejects = Rejects(path)
-    catalogue = ledger.catalogue()
-    lines: ExternalSort[EventLine] = ExternalSort(
-        key=lambda line: line.order,
-        to_bytes=lambda line: line.raw.number.to_bytes(_NUMBER_BYTES, "big") + line.raw.text,
-        from_bytes=lambda kept: event_line(_raw(kept), catalogue),
-    )
+    lines: ExternalSort[bytes] = ExternalSort(key=None, to_bytes=bytes, from_bytes=bytes)
     try:
         watcher.now(f"reading {path.name}")
-        count = 0
-        with path.open("rb") as file:
-            for raw in lines_of(file):
-                count += 1
-                try:
-                    lines.add(event_line(raw, catalogue), raw.length)
-                except InvalidInput as error:
-                    rejects.add(raw, str(error))
-                if count % BATCH_LINES == 0:
-                    watcher.advance(BATCH_LINES)
+        with path.open("rb", buffering=0) as unbuffered, BufferedReader(unbuffered, SALT_BYTES) as file:
+            order = Order(reader, file.peek(SALT_BYTES), by_person)
+            count = _sort(lines, file, order, rejects, watcher)
         watcher.now(f"storing {path.name}", lines.count)
-        importing = _Importing(ledger, source, rejects, watcher)
+        importing = _Importing(ledger, Decisions(ledger, source, reader), reader, rejects, watcher)
         with _collecting_rarely():
-            importing.run(_batches(lines))
+            importing.run(order.batches(lines, BATCH_LINES, BATCH_BYTES, MOST_BATCH_LINES))
         rejects.write()
         return Imported(
             lines=count,
@@ -78,11 +83,25 @@ def import_events(ledger: ConsentLedger, path: Path, source: str, watcher: Watch
             rejected=rejects.count,
             rejects_file=rejects.path if rejects.count else None,
         )
-    except OSError as error:
-        raise Unavailable(f"expected to read the events of {path}, found: {error.strerror or error}") from None
     finally:
         lines.close()
         rejects.close()
+
+
+def _sort(lines: ExternalSort[bytes], file: BinaryIO, order: Order, rejects: Rejects, watcher: Watcher) -> int:
+    """Puts all lines of a file in their order, but for those that cannot have one; how many there are."""
+    count = 0
+    for raw in lines_of(file):
+        count += 1
+        try:
+            placed = order.placed(raw)
+        except InvalidInput as error:
+            rejects.add(raw, str(error))
+        else:
+            lines.add(placed, len(placed))
+        if count % BATCH_LINES == 0:
+            watcher.advance(BATCH_LINES)
+    return count
 
 
 @contextmanager
@@ -97,51 +116,50 @@ def _collecting_rarely() -> Iterator[None]:
         gc.set_threshold(*thresholds)
 
 
-def _raw(kept: bytes) -> RawLine:
-    text = kept[_NUMBER_BYTES:]
-    return RawLine(int.from_bytes(kept[:_NUMBER_BYTES], "big"), text, len(text))
-
-
-def _batches(lines: Iterable[EventLine]) -> Iterator[list[EventLine]]:
-    batch: list[EventLine] = []
-    size = 0
-    for line in lines:
-        is_full = len(batch) >= BATCH_LINES or size >= BATCH_BYTES
-        if is_full and (line.moment != batch[-1].moment or len(batch) >= MOST_BATCH_LINES):
-            yield batch
-            batch, size = [], 0
-        batch.append(line)
-        size += line.raw.length
-    if batch:
-        yield batch
-
-
 class _Importing:
     """One batch is stored by a thread of its own while the next is decided, as far as that needs no waiting."""
 
-    def __init__(self, ledger: ConsentLedger, source: str, rejects: Rejects, watcher: Watcher) -> None:
+    def __init__(
+        self, ledger: ConsentLedger, decisions: Decisions, reader: Reader, rejects: Rejects, watcher: Watcher
+    ) -> None:
         self._ledger = ledger
-        self._decisions = Decisions(ledger, source)
+        self._decisions = decisions
+        self._reader = reader
         self._rejects = rejects
         self._watcher = watcher
-        self._under_way: tuple[list[Share], Future[list[Outcome]]] | None = None
+        self._under_way: tuple[list[Newcomer | Share], Future[list[Outcome]]] | None = None
         #: What was stored last, by stream.
         self._stored: dict[str, Share] = {}
         self.stored = 0
         self.repeated = 0
 
-    def run(self, batches: Iterable[list[EventLine]]) -> None:
+    def run(self, batches: Iterable[list[bytes]]) -> None:
         with ThreadPoolExecutor(1, "import") as thread:
-            for lines in batches:
-                shares = self._decisions.shares_of(lines)
+            for batch in batches:
+                shares = self._decisions.shares_of(self._read(batch))
                 busy = {share.stream for share in self._under_way[0]} if self._under_way else set()
-                self._decisions.decide([share for share in shares if share.stream not in busy], self._stored)
+                self._decide([share for share in shares if share.stream not in busy])
                 self._settle()
-                self._decisions.decide([share for share in shares if share.stream in busy], self._stored)
+                self._decide([share for share in shares if share.stream in busy])
                 self._under_way = shares, thread.submit(self._store, shares)
             self._settle()
 
-    def _store(self, shares: list[Share]) -> list[Outcome]:
+    def _read(self, batch: list[bytes]) -> list[Line]:
+        lines: list[Line] = []
+        for placed in batch:
+            raw = raw_of(placed)
+            try:
+                lines.append(self._reader.line(raw))
+            except InvalidInput as error:
+                self._rejects.add(raw, str(error))
+                self._watcher.advance()
+        return lines
+
+    def _decide(self, shares: list[Newcomer | Share]) -> None:
+        self._decisions.decide([share for share in shares if isinstance(share, Share)], self._stored)
+        self._decisions.link(shares)
+
+    def _store(self, shares: list[Newcomer | Share]) -> list[Outcome]:
         appends = [append for share in shares if (append := share.append) is not None]
         return self._ledger.recorder.insert_many(appends) if appends else []
 
@@ -158,23 +176,23 @@ class _Importing:
                 self._under_way = None
                 return
             shares = self._decisions.shares_of(lost)
-            self._decisions.decide(shares, {})
+            self._decide(shares)
             outcomes = self._store(shares)
         raise Unavailable(f"expected to store within {MOST_ATTEMPTS} attempts, found a conflict each time; try again")
 
-    def _count(self, shares: list[Share], outcomes: list[Outcome]) -> list[EventLine]:
+    def _count(self, shares: list[Newcomer | Share], outcomes: list[Outcome]) -> list[Line]:
         """Takes note of what was settled; the lines of the others, of whose streams or keys somebody was faster."""
-        lost: list[EventLine] = []
+        lost: list[Line] = []
         following = iter(outcomes)
         for share in shares:
             if share.is_lost or (share.append is not None and next(following).name != "stored"):
-                lost += [turn.line for turn in share.turns]
+                lost += share.lines
                 continue
             self.stored += len(share.entries)
             self.repeated += share.repeated
             for raw, reason in share.rejected:
                 self._rejects.add(raw, reason)
-            self._watcher.advance(len(share.turns))
-            if share.entries:
+            self._watcher.advance(len(share.lines))
+            if share.entries and isinstance(share, Share):
                 self._stored[share.stream] = share
         return lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from msgspec import UNSET
 
@@ -54,6 +55,20 @@ class Share:
     is_lost: bool = False
     #: The whole stream, where an earlier run may have stored what comes after one of the lines.
     _whole: list[Placed] | None = None
+
+    @property
+    def lines(self) -> Sequence[EventLine]:
+        return [turn.line for turn in self.turns]
+
+    @property
+    def named(self) -> str:
+        """The name that what there is to store came under first."""
+        return "" if self.first is None else self.first.named or ""
+
+    @property
+    def first_recorded(self) -> datetime | None:
+        """When the first of what there is to store was recorded."""
+        return None if self.first is None else self.first.recorded
 
     @property
     def append(self) -> Append | None:

@@ -6,13 +6,12 @@ import heapq
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
-#: What is held in memory before it is written out as one run. A line takes some six times its bytes while it is
-#: held, and some 2 kB at least: about 100 MB at most.
-MOST_BYTES = 16 * 1024 * 1024
-MOST_ITEMS = 50_000
-#: Read ahead of each run while they are merged; a thousand runs are 50 million lines.
+#: What is held in memory before it is written out as one run: about 50 MB with what holds it.
+MOST_BYTES = 32 * 1024 * 1024
+MOST_ITEMS = 100_000
+#: Read ahead of each run while they are merged; a thousand runs are 100 million lines.
 READ_AHEAD = 32 * 1024
 _LENGTH_BYTES = 4
 
@@ -20,10 +19,10 @@ T = TypeVar("T")
 
 
 class ExternalSort(Generic[T]):
-    """Takes items in any order and gives them back in that of `key`; `from_bytes` is the inverse of `to_bytes`."""
+    """Takes items in any order and gives them back in that of `key`, or their own; `from_bytes` inverts `to_bytes`."""
 
     def __init__(
-        self, key: Callable[[T], Any], to_bytes: Callable[[T], bytes], from_bytes: Callable[[bytes], T]
+        self, key: Callable[[T], Any] | None, to_bytes: Callable[[T], bytes], from_bytes: Callable[[bytes], T]
     ) -> None:
         self._key = key
         self._to_bytes = to_bytes
@@ -44,19 +43,19 @@ class ExternalSort(Generic[T]):
             self._write_run()
 
     def __iter__(self) -> Iterator[T]:
-        self._held.sort(key=self._key)
+        self._held.sort(key=cast(Any, self._key))
         if not self._runs:
             return iter(self._held)
         self._file.flush()
         runs = [self._read_run(begin, end) for begin, end in self._runs]
-        return heapq.merge(*runs, self._held, key=self._key)
+        return heapq.merge(*runs, self._held, key=cast(Any, self._key))
 
     def close(self) -> None:
         self._held.clear()
         self._file.close()
 
     def _write_run(self) -> None:
-        self._held.sort(key=self._key)
+        self._held.sort(key=cast(Any, self._key))
         begin = self._file.tell()
         for item in self._held:
             written = self._to_bytes(item)
@@ -69,18 +68,14 @@ class ExternalSort(Generic[T]):
         file, place = self._file.fileno(), begin
         while place < end:
             block, at = os.pread(file, min(READ_AHEAD, end - place), place), 0
-            while (following := _end_of(block, at)) <= len(block):
-                yield self._from_bytes(block[at + _LENGTH_BYTES : following])
+            last = len(block)
+            while (body := at + _LENGTH_BYTES) <= last:
+                following = body + int.from_bytes(block[at:body], "big")
+                if following > last:
+                    break
+                yield self._from_bytes(block[body:following])
                 at = following
             if at == 0:  # longer than what is read ahead
-                at = _end_of(block, 0)
+                at = _LENGTH_BYTES + int.from_bytes(os.pread(file, _LENGTH_BYTES, place), "big")
                 yield self._from_bytes(os.pread(file, at, place)[_LENGTH_BYTES:])
             place += at
-
-
-def _end_of(block: bytes, at: int) -> int:
-    """Where the item at `at` ends, after its length and as many bytes; beyond the block where that cuts it."""
-    body = at + _LENGTH_BYTES
-    if body > len(block):
-        return body
-    return body + int.from_bytes(block[at:body], "big")

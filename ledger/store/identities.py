@@ -53,6 +53,11 @@ def parse_subject(named: str) -> Subject:
     return Subject(named, identity=named)
 
 
+def is_identity(named: str) -> bool:
+    """Whether a name is an identity, by the same rules."""
+    return not named.startswith(("id:", "key:")) and _IDENTITY.match(named) is not None
+
+
 def new_subject_id() -> bytes:
     """A fresh subject id: random, never derived from an identity."""
     return os.urandom(SUBJECT_ID_BYTES)
