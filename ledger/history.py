@@ -12,12 +12,14 @@ from typing import Any
 
 from ledger.application import ConsentLedger
 from ledger.domain.as_of import History, Placed, as_of_moment, as_of_position
+from ledger.domain.consent import Record, record_of
 from ledger.domain.eligibility import Verdict
 from ledger.domain.entry import Entry, decode_entry, topic_of
 from ledger.domain.events import DataUsedForTraining
-from ledger.domain.names import TERMS_STREAM, run_stream
+from ledger.domain.names import TERMS_STREAM, is_subject_stream, run_stream
+from ledger.domain.replaying import Decoder
 from ledger.domain.runs import RunRecord, fold_run
-from ledger.domain.terms import Terms
+from ledger.domain.terms import Catalogue, Terms
 from ledger.domain.times import format_time
 from ledger.domain.uses import judge_use
 from ledger.errors import InvalidInput, Unavailable, UnknownSubject
@@ -106,6 +108,20 @@ def log_of(ledger: ConsentLedger, as_of: AsOf) -> Iterator[Placed]:
         placed = Placed(position, decode_entry(bytes(stored)))
         if as_of.moment is None or placed.entry.recorded <= as_of.moment:
             yield placed
+
+
+def records_of(ledger: ConsentLedger, position: int | None = None) -> Iterator[Record]:
+    """What each subject's stream says as of a position, in the order of the keys, under the terms published by then.
+
+    In memory are two pages and one record.
+    """
+    until = until_of(ledger, AsOf(position=position))
+    terms = _placed(ledger.recorder.streams([TERMS_STREAM], until))
+    catalogue = Catalogue(placed.entry.data for placed in terms)
+    decode = Decoder().decode
+    for stream, rows in groupby(ledger.recorder.by_stream(until), key=itemgetter(1)):
+        if is_subject_stream(stream):
+            yield record_of(stream, (decode(stored) for *_, stored in rows), catalogue)
 
 
 def compare_uses(

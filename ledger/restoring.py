@@ -19,7 +19,8 @@ from typing import BinaryIO
 import psycopg
 from msgspec import UNSET
 
-from ledger.domain.entry import LARGEST_ENTRY, Entry, decode_entry
+from ledger.domain.entry import LARGEST_ENTRY, Entry
+from ledger.domain.replaying import Decoder, Repeated
 from ledger.errors import InvalidEntry, InvalidInput, NotVerified, Refused, Unavailable
 from ledger.keyring import LOG_VARIABLE, Keyring, read_keyring, take_back, write_outside
 from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
@@ -190,14 +191,14 @@ def _copy(
         raise Refused(f"expected an entry on each line of {file}, found no line; export the log with --format jsonl")
 
 
-def _entries(lines: BinaryIO, file: Path) -> Iterator[tuple[int, bytes, Entry]]:
+def _entries(lines: BinaryIO, file: Path) -> Iterator[tuple[int, bytes, Entry | Repeated]]:
     """The entries with their positions; a line is one entry's bytes, and nothing else."""
-    position = 0
+    position, decode = 0, Decoder().decode
     while line := _next_line(lines, file):
         position += 1
         stored = line.removesuffix(b"\n")
         try:
-            yield position, stored, decode_entry(stored)
+            yield position, stored, decode(stored)
         except InvalidEntry as error:
             raise _refused(file, position, f"a line that is none: {error}") from None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, Protocol, cast
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from ledger.domain.entry import Entry
 from ledger.domain.events import Accepted, DataUsedForTraining, SubjectErased, TermsShown, ToggleChanged
@@ -21,8 +21,7 @@ Quality = Literal["explicit", "default-untouched"]
 Denied = Literal["not-a-person", "no-notice", "untouched-default", "no-terms"]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """What an Accepted or a ToggleChanged says of one purpose; `terms` are those it belongs to."""
 
     version: int
@@ -55,8 +54,7 @@ class Decision:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class GrantedInterval:
+class GrantedInterval(Struct, frozen=True, gc=False):
     """The span `[start, end)` that one grant covers; no `end`: it is on until somebody withdraws."""
 
     grant: Decision
@@ -66,6 +64,19 @@ class GrantedInterval:
 
     def covers(self, moment: datetime, until: datetime) -> bool:
         return self.start <= moment and (self.end is None or until < self.end)
+
+
+class Told(Protocol):
+    """What a fold asks an entry for; of a use, all of it."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def occurred(self) -> datetime: ...
+    @property
+    def recorded(self) -> datetime: ...
+    @property
+    def data(self) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -100,40 +111,41 @@ class Record:
         return max(known)[2] if known else None
 
 
-def fold(entries: Iterable[Entry], record: Record) -> Record:
+def fold(entries: Iterable[Told], record: Record) -> Record:
     """`record`, having taken in `entries` of its stream in the order of their versions."""
     for entry in entries:
         _take_in(record, entry)
     return record
 
 
-def record_of(stream: str, entries: Iterable[Entry], catalogue: Catalogue) -> Record:
+def record_of(stream: str, entries: Iterable[Told], catalogue: Catalogue) -> Record:
     """The record that `entries`, from the first, make."""
     return fold(entries, Record(stream=stream, catalogue=catalogue))
 
 
-def _take_in(record: Record, entry: Entry) -> None:
+def _take_in(record: Record, entry: Told) -> None:
+    version, recorded = entry.version, entry.recorded
     match entry.data:
         case TermsShown() as shown:
-            record.shown.append((entry.version, shown))
-            record.plans.append((entry.recorded, entry.version, shown.plan))
+            record.shown.append((version, shown))
+            record.plans.append((recorded, version, shown.plan))
         case Accepted() as accepted:
             record.decisions.extend(_decisions_of_accept(record, entry, accepted))
-            record.accepted.append((entry.version, accepted))
-            record.plans.append((entry.recorded, entry.version, accepted.plan))
+            record.accepted.append((version, accepted))
+            record.plans.append((recorded, version, accepted.plan))
         case ToggleChanged() as changed:
             record.decisions.append(_decision_of_toggle(record, entry, changed))
             if changed.plan is not UNSET:
-                record.plans.append((entry.recorded, entry.version, changed.plan))
+                record.plans.append((recorded, version, changed.plan))
         case DataUsedForTraining():
-            record.uses.append(entry)
+            record.uses.append(cast(Entry, entry))
         case SubjectErased():
-            record.erased = entry.recorded
-    record.version = entry.version
-    record.recorded = entry.recorded
+            record.erased = recorded
+    record.version = version
+    record.recorded = recorded
 
 
-def _decisions_of_accept(record: Record, entry: Entry, accepted: Accepted) -> Iterable[Decision]:
+def _decisions_of_accept(record: Record, entry: Told, accepted: Accepted) -> Iterable[Decision]:
     terms = record.catalogue.get(accepted.terms)
     shown = record.was_shown(accepted.terms)
     for purpose, to in accepted.toggles.items():
@@ -159,7 +171,7 @@ def _decisions_of_accept(record: Record, entry: Entry, accepted: Accepted) -> It
         )
 
 
-def _decision_of_toggle(record: Record, entry: Entry, changed: ToggleChanged) -> Decision:
+def _decision_of_toggle(record: Record, entry: Told, changed: ToggleChanged) -> Decision:
     terms = record.accepted[-1][1].terms if record.accepted else None
     denied: Denied | None = None
     if changed.to == "on":

@@ -9,6 +9,7 @@ from operator import itemgetter
 
 from ledger.domain.consent import Record, fold
 from ledger.domain.entry import decode_entry
+from ledger.domain.replaying import Decoder
 from ledger.domain.terms import Catalogue
 from ledger.projections.projection import Projection, Row
 
@@ -35,11 +36,12 @@ def rows_of(
     In memory is the record of one stream. A stream of n decisions costs one fold, and for each purpose the
     product of its grants and its withdrawals (`consent_of`), however many of the entries are new.
     """
+    decode = Decoder().decode
     for stream, stored in groupby(entries, key=itemgetter(0)):
         record = Record(stream=stream, catalogue=Catalogue())
         positions: dict[int, int] = {}
         for _, position, bytes_ in stored:
-            entry = decode_entry(bytes(bytes_))
+            entry = decode(bytes(bytes_))
             record.catalogue = published.at(position)
             fold([entry], record)
             positions[entry.version] = position
