@@ -6,12 +6,13 @@ PYTHON ?= $(shell for p in python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SPARK_STAMP := $(VENV)/.spark
 UV ?= uv
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo bench test quick lint lock clean
+.PHONY: help venv spark demo bench test quick lint lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,13 +44,25 @@ $(STAMP): constraints.txt pyproject.toml
 	@$(BIN)/python -m pip check
 	@touch $@
 
+# Apache Spark comes as source alone, jars and all (450 MB), and is packed into a wheel here: with the setuptools of
+# constraints.txt, so that nothing unpinned comes in. pip keeps the wheel, and the next environment has it at once.
+$(SPARK_STAMP): $(STAMP) constraints-spark.txt
+	@echo "== Spark"
+	@$(BIN)/python -m pip install --disable-pip-version-check --only-binary :all: --no-binary pyspark --use-pep517 --no-build-isolation --require-hashes -r constraints-spark.txt || { \
+		echo "pyspark of constraints-spark.txt could not be installed: PyPI, or a mirror that pip is configured for, must be reachable. Run make again once it is." >&2; \
+		exit 1; \
+	}
+	@touch $@
+
+spark: $(SPARK_STAMP) ## add Apache Spark to the environment, for `consent filter --engine spark`; it needs Java 17
+
 demo: venv ## see it work from end to end; ITEMS=FILE runs it over your own items
 	@$(BIN)/python -m demo.demo $(if $(ITEMS),--items "$(ITEMS)")
 
 bench: venv ## measure it beside what it is compared with, into bench/report.md; SIZE=small shows only that it works
 	@$(BIN)/python -m bench.run --size $(if $(SIZE),$(SIZE),full)
 
-test: lint ## everything that CI runs: the linters, then every test; as root it installs what they need of the system
+test: lint spark ## everything that CI runs: the linters, then every test; as root it installs what they need of the system
 	@tests/system.sh
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST_ARGS)
@@ -67,9 +80,13 @@ lint: venv ## ruff, mypy, import contracts
 	@echo "== import contracts"
 	@$(BIN)/lint-imports --no-logo
 
-lock: ## rewrite constraints.txt from pyproject.toml (needs uv)
+# An extra that is not named here is not installed by `make venv`: spark is not.
+COMPILE = $(UV) pip compile --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --no-annotate --quiet
+
+lock: ## rewrite constraints.txt and constraints-spark.txt from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it (pip install uv), or name it with make lock UV=..." >&2; exit 1; }
-	$(UV) pip compile --universal --all-extras --generate-hashes --only-binary :all: --no-emit-index-url --custom-compile-command "make lock" --no-annotate --quiet pyproject.toml -o constraints.txt
+	$(COMPILE) --extra embedded --extra dev --only-binary :all: pyproject.toml -o constraints.txt
+	$(COMPILE) --extra spark --constraints constraints.txt --only-binary :all: --no-binary pyspark pyproject.toml -o constraints-spark.txt
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

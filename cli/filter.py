@@ -20,6 +20,13 @@ from cli.types import MOMENT, NAME
 @click.option("--purpose", type=NAME, help="Default: the one that the published terms name.")
 @click.option("--kind", type=NAME, help="What items without a kind are. Default: the purpose's first.")
 @click.option("--parent", type=NAME, help="The run that this one continues.")
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    show_default=True,
+    help="What decides: this machine, or Apache Spark.",
+)
 @click.option("--dry-run", is_flag=True, help="Decide, and record and write nothing.")
 @click.pass_obj
 def command(
@@ -31,6 +38,7 @@ def command(
     purpose: str | None,
     kind: str | None,
     parent: str | None,
+    engine: str,
     dry_run: bool,
 ) -> None:
     """Split ITEMS (Parquet, CSV or JSON Lines; files, folders or patterns) into what RUN may use and what not."""
@@ -45,7 +53,7 @@ def command(
     asked = Asked(find_items(items), run, started_at, purpose, kind, parent)
     with session.ledger() as ledger, session.progress("starting") as watch:
         if out is None or dry_run:
-            start, counts = dry_run_of(ledger, asked, watch)
+            start, counts = dry_run_of(ledger, asked, watch, engine)
             summary: dict[str, Any] = {
                 "run": run,
                 "items": counts.items,
@@ -57,7 +65,7 @@ def command(
                 "dry_run": True,
             }
         else:
-            outcome = filter_items(ledger, asked, out, watch)
+            outcome = filter_items(ledger, asked, out, watch, engine)
             summary = outcome.summary
     _show(session, summary, out if not dry_run else None)
 

@@ -12,6 +12,8 @@ command -v chromium >/dev/null || missing+=(chromium)
 # The independent verifier is a Go program on the Go team's own note and tree.
 command -v go >/dev/null || missing+=(golang-go)
 [[ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ]] || missing+=(golang-golang-x-mod-dev)
+# The gate's second engine, Apache Spark, runs on Java.
+command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
 missing+=("$@") # what the caller found missing besides
 
 ((${#missing[@]})) || exit 0

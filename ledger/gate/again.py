@@ -13,7 +13,7 @@ from ledger.domain.consent import consent_of, record_of
 from ledger.domain.eligibility import Item, Verdict, judge_with
 from ledger.domain.entry import Entry, decode_entry
 from ledger.domain.events import DataUsedForTraining
-from ledger.gate.duckdb_engine import Engine
+from ledger.gate.engine import Engine
 from ledger.gate.micros import moment_of
 from ledger.store.statements import statement
 
@@ -55,7 +55,8 @@ def judge_again(
 ) -> Iterator[tuple[str, list[tuple[Candidate, Verdict]]]]:
     """For each of the streams, the verdicts on what was permitted at the cutoff, now on the entries given."""
     catalogue = ledger.catalogue()
-    rows = engine.stream(statement("candidates", "ledger.gate.sql"), [list(moved)])
+    engine.insert("moved_on", [[stream] for stream in moved])
+    rows = engine.stream(statement("candidates", "ledger.gate.sql"))
     for stream, group in groupby(rows, key=itemgetter(0)):
         consent = consent_of(record_of(stream, moved[stream], catalogue), run.purpose)
         candidates = [

@@ -9,7 +9,7 @@ from ledger.application import ConsentLedger
 from ledger.domain.entry import decode_entry
 from ledger.domain.names import TERMS_STREAM
 from ledger.domain.terms import Catalogue
-from ledger.gate.duckdb_engine import Engine
+from ledger.gate.engine import Engine
 from ledger.gate.micros import micros_of
 
 #: People asked for at once: a page of the log for each few, and a list that PostgreSQL still plans well.
@@ -54,8 +54,7 @@ def load_people(engine: Engine, ledger: ConsentLedger, cutoff: int, advance: Cal
         for batch in batches(streams, PEOPLE):
             for chunk in ledger.recorder.copy_streams(batch, cutoff):
                 file.write(chunk)
-    if entries.stat().st_size:
-        engine.copy_in("entry", entries)
+    engine.copy_in("entry", entries)
     entries.unlink()
 
 

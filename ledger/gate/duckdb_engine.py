@@ -10,6 +10,10 @@ from typing import Any
 import duckdb
 
 from ledger.errors import Unavailable
+from ledger.gate import engine
+from ledger.gate.duckdb_text import first_line, quoted
+from ledger.gate.inputs import Items
+from ledger.gate.reading import kept, load
 from ledger.store.statements import statement
 
 #: Rows fetched at once: a round trip into the engine costs more than holding these.
@@ -17,10 +21,9 @@ FETCH = 10_000
 #: Of the machine's or the container's memory: the ledger's own server, and the files it reads through the system's
 #: cache, want the rest. What does not fit is spilled.
 MEMORY = "50%"
-_STEPS = ("decisions", "intervals", "spans", "records", "verdicts")
 
 
-class Engine:
+class Engine(engine.Engine):
     """One run's tables. `folder` takes what is spilled, and files on their way; it is thrown away afterwards."""
 
     def __init__(self, folder: Path, memory: str = MEMORY) -> None:
@@ -52,37 +55,33 @@ class Engine:
         except duckdb.Error as error:
             raise Unavailable(f"expected the engine to finish {name}, found: {first_line(error)}") from error
 
-    def decide(self) -> Iterator[str]:
-        """Runs the steps from items to verdicts, naming each as it begins."""
-        for step in _STEPS:
-            yield step
-            self.script(step)
+    def load(self, items: Items) -> None:
+        load(self.connection, items)
+
+    def columns(self) -> list[str]:
+        described = self.connection.execute("DESCRIBE source").fetchall()
+        return [kept(str(row[0]), str(row[1])) for row in described if row[0] not in ("row", "kind")]
 
     def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Fills a table through a file, which the engine reads far faster than it takes parameters."""
+        """Through a file, which the engine reads far faster than it takes parameters."""
         path = self.folder / f"{table}.csv"
-        count = 0
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            for row in rows:
-                writer.writerow(row)
-                count += 1
-        if count:
-            self.copy_in(table, path)
+        write_csv(path, rows)
+        self.copy_in(table, path)
         path.unlink()
 
     def copy_in(self, table: str, path: Path) -> None:
-        """Fills a table from CSV; what is empty there is NULL."""
-        self.connection.execute(
-            f"COPY {table} FROM '{_escaped(path)}' "
-            "(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '\"', ESCAPE '\"', NULLSTR '', AUTO_DETECT false)"
-        )
+        self.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - the name of a table of ours
+        if path.stat().st_size:
+            self.connection.execute(
+                f"COPY {table} FROM {quoted(str(path))} "
+                "(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '\"', ESCAPE '\"', NULLSTR '', AUTO_DETECT false)"
+            )
 
-    def stream(self, query: str, parameters: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
-        """The rows of a query, fetched as they are asked for, on a cursor of its own."""
+    def stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Fetched as they are asked for, on a cursor of its own."""
         cursor = self.connection.cursor()
         try:
-            cursor.execute(query, parameters)
+            cursor.execute(query)
             while rows := cursor.fetchmany(FETCH):
                 yield from rows
         finally:
@@ -95,14 +94,10 @@ class Engine:
 
     def write_parquet(self, query: str, path: Path) -> None:
         """One whole file, the same bytes for the same rows."""
-        self.connection.execute(f"COPY ({query}) TO '{_escaped(path)}' (FORMAT parquet, COMPRESSION zstd)")
+        self.connection.execute(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")
 
 
-def first_line(error: duckdb.Error) -> str:
-    """What the engine says, as part of a sentence; after its first line it shows the query."""
-    said = str(error).splitlines()[0].strip()
-    return said.partition("Error: ")[2] or said
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("'", "''")
+def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Rows as `copy_in` takes them."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)

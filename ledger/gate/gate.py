@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,11 +27,10 @@ from ledger.errors import InvalidInput, Unavailable
 from ledger.gate import output
 from ledger.gate.again import RunOf
 from ledger.gate.cutoff import catalogue_at, load_people, load_rules
-from ledger.gate.duckdb_engine import Engine
+from ledger.gate.engine import DUCKDB, Engine, opening
 from ledger.gate.inputs import Items
 from ledger.gate.manifest import run_root
 from ledger.gate.micros import micros_of
-from ledger.gate.reading import load
 from ledger.gate.record_uses import record_uses
 from ledger.store.statements import statement
 
@@ -89,7 +88,7 @@ class Gate:
         start = self._wanted(files, record)
         decide_start(record, start, self._ledger.clock.now())
         self._watch.now("loading the items")
-        load(self._engine.connection, items)
+        self._engine.load(items)
         if items.state() != before:
             raise Unavailable(
                 "expected item files that stay as they are, found one changed while it was read; try again"
@@ -197,19 +196,23 @@ class Gate:
         return RunOf(self._asked.run, start.purpose, parse_time(start.started_at), self._judged)
 
 
-def dry_run(ledger: ConsentLedger, asked: Asked, watch: Watch) -> tuple[RunStarted, output.Counts]:
+def dry_run(
+    ledger: ConsentLedger, asked: Asked, watch: Watch, engine: str = DUCKDB
+) -> tuple[RunStarted, output.Counts]:
     """What the verdicts would be now, or are at the cutoff of a run that exists; nothing is recorded or written."""
-    with tempfile.TemporaryDirectory(prefix="consent-") as work, closing(Engine(Path(work))) as engine:
-        gate = Gate(ledger, asked, engine, watch)
+    opened = opening(engine)
+    with tempfile.TemporaryDirectory(prefix="consent-") as work, opened(Path(work)) as at_work:
+        gate = Gate(ledger, asked, at_work, watch)
         gate.start(dry=True)
         gate.decide()
         return gate.begun(), gate.verdicts()
 
 
-def filter_items(ledger: ConsentLedger, asked: Asked, folder: Path, watch: Watch) -> Outcome:
-    """All five steps."""
-    with working_folder(folder, asked.run) as work, closing(Engine(work)) as engine:
-        gate = Gate(ledger, asked, engine, watch)
+def filter_items(ledger: ConsentLedger, asked: Asked, folder: Path, watch: Watch, engine: str = DUCKDB) -> Outcome:
+    """All five steps, by the engine of this name."""
+    opened = opening(engine)
+    with working_folder(folder, asked.run) as work, opened(work) as at_work:
+        gate = Gate(ledger, asked, at_work, watch)
         gate.start()
         gate.decide()
         gate.record()

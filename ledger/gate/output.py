@@ -13,9 +13,8 @@ from ledger.application import ConsentLedger
 from ledger.domain.entry import Entry, decode_entry
 from ledger.files import sync
 from ledger.gate.again import RunOf, entries_of, judge_again, only_uses
-from ledger.gate.duckdb_engine import Engine
+from ledger.gate.engine import Engine
 from ledger.gate.micros import micros_of
-from ledger.gate.reading import READ
 from ledger.gate.record_uses import SUBJECTS, is_use_of
 from ledger.store.statements import statement
 
@@ -37,7 +36,6 @@ class Counts:
 
 def load_uses(engine: Engine, ledger: ConsentLedger, run: str, started_position: int) -> None:
     """The run's uses in the log, into the engine's `use`."""
-    engine.connection.execute("DELETE FROM use")
 
     def rows() -> Iterator[list[Any]]:
         for _, stream, version, _, stored in ledger.recorder.uses_of_run(run, started_position):
@@ -73,7 +71,7 @@ def _judged_again(engine: Engine, ledger: ConsentLedger, run: RunOf) -> Iterator
 
 def count(engine: Engine, table: str) -> Counts:
     """The items of `verdict` or `answer`, by reason."""
-    rows = engine.connection.execute(f"SELECT reason, count(*) FROM {table} GROUP BY reason").fetchall()  # noqa: S608
+    rows = engine.stream(f"SELECT reason, count(*) AS items FROM {table} GROUP BY reason")  # noqa: S608 - ours
     by_reason = dict(sorted(((str(reason), int(number)) for reason, number in rows), key=lambda pair: (-pair[1], pair)))
     return Counts(sum(by_reason.values()), by_reason.get("granted", 0), by_reason)
 
@@ -81,9 +79,8 @@ def count(engine: Engine, table: str) -> Counts:
 def write(engine: Engine, folder: Path, summary: dict[str, Any]) -> None:
     """The three files; whoever finds `run.json` finds the others whole."""
     work = engine.folder
-    columns = [(str(row[0]), str(row[1])) for row in engine.connection.execute("DESCRIBE source").fetchall()]
-    # The kind that was decided on: from this file alone every manifest is recomputed.
-    kept = ", ".join(_kept(name, kind) for name, kind in columns if name not in ("row", "kind"))
+    # With the kind that was decided on: from this file alone every manifest is recomputed.
+    kept = ", ".join(engine.columns())
     for name, query in (
         (PERMITTED, _query("permitted").format(columns=kept)),
         (REFUSED, _query("refused").format(columns=kept)),
@@ -91,9 +88,21 @@ def write(engine: Engine, folder: Path, summary: dict[str, Any]) -> None:
         engine.write_parquet(query, work / name)
     (work / RUN).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name in (PERMITTED, REFUSED, RUN):
-        sync(work / name)
-        (work / name).rename(folder / name)
+        _put(work / name, folder)
     sync(folder)
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Moves a whole file, or a folder of them, into `folder`, in place of what is there."""
+    for path in [*made.iterdir(), made] if made.is_dir() else [made]:
+        sync(path)
+    place = folder / made.name
+    if made.is_dir() or place.is_dir():
+        # One rename replaces a file, but no folder: until the new one is there, the old run is not whole.
+        (folder / RUN).unlink(missing_ok=True)
+        if place.exists():
+            place.rename(made.with_name(f"{made.name}.replaced"))
+    made.rename(place)
 
 
 def run_in(folder: Path) -> str | None:
@@ -104,12 +113,6 @@ def run_in(folder: Path) -> str | None:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         return f"an unreadable {RUN}"
-
-
-def _kept(name: str, kind: str) -> str:
-    """A column of the input; of texts and integers mixed, which JSON may hold, the names as they were read."""
-    column = '"' + name.replace('"', '""') + '"'
-    return f"s.{column} ->> '$' AS {column}" if kind == "JSON" and name in READ else f"s.{column}"
 
 
 def _query(name: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 
 from ledger.errors import InvalidInput, Unavailable
-from ledger.gate.duckdb_engine import first_line
+from ledger.gate.duckdb_text import file_literal, first_line, quoted
 from ledger.gate.inputs import Items
 
 NEEDED = ("subject", "item", "collected_at")
@@ -16,10 +17,9 @@ OPTIONAL = ("kind", "plan", "exclude")
 READ = (*NEEDED, *OPTIONAL)
 #: What the outputs add; an input with such a column of its own would be ambiguous.
 ADDED = ("row", "stream", "use", "basis", "quality", "terms", "keep_until", "reason", "detail")
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 #: What the engine appends to the name of a column that it met before, in whatever case.
 _NUMBERED = re.compile(r"_[0-9]+\Z")
-_PATTERN = re.compile(r"[*?\[]")
 _CSV_ERROR = re.compile(r"CSV Error on Line: ([0-9]+)\n.*\n  file = ([^\n]*)\n", re.DOTALL)
 _CSV_REASONS = ("Expected Number of Columns", "unterminated quote", "Invalid unicode", "Maximum line size")
 #: CSV as RFC 4180 has it. A dialect guessed from some rows may lose others: a row that begins with # is no comment.
@@ -37,14 +37,10 @@ _TIME = (
 
 def load(engine: duckdb.DuckDBPyConnection, items: Items) -> None:
     """Makes `source`, all columns with their row number from 1 in input order, and `given`, what the gate reads."""
-    try:
+    with _told(items):
         reader, columns = _reader(engine, items)
         _check_columns(columns)
         engine.execute(f'CREATE TABLE source AS SELECT row_number() OVER () AS "row", * FROM {reader}')  # noqa: S608
-    except duckdb.Error as error:
-        raise Unavailable(
-            f"expected to read the items as {items.format}, found {_what_is_wrong(error)}; put the file right"
-        ) from None
     picked = [
         as_name(columns, "subject"),
         as_name(columns, "item"),
@@ -54,6 +50,24 @@ def load(engine: duckdb.DuckDBPyConnection, items: Items) -> None:
         _as_exclusion(columns),
     ]
     engine.execute(f'CREATE VIEW given AS SELECT "row", {", ".join(picked)} FROM source')  # noqa: S608
+
+
+def columns_of(engine: duckdb.DuckDBPyConnection, items: Items) -> dict[str, str]:
+    """The columns of the files and their types, without reading more than these."""
+    with _told(items):
+        _, columns = _reader(engine, items)
+        _check_columns(columns)
+        return columns
+
+
+@contextmanager
+def _told(items: Items) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise Unavailable(
+            f"expected to read the items as {items.format}, found {_what_is_wrong(error)}; put the file right"
+        ) from None
 
 
 def _reader(engine: duckdb.DuckDBPyConnection, items: Items) -> tuple[str, dict[str, str]]:
@@ -78,25 +92,13 @@ def _json_reader(engine: duckdb.DuckDBPyConnection, files: str) -> tuple[str, di
         reader = f"read_json({files}, columns = {{json: 'JSON'}})"
         if engine.execute(f"SELECT 1 FROM {reader} LIMIT 1").fetchone() is None:  # noqa: S608 - our own text
             columns = dict.fromkeys(NEEDED, "VARCHAR")
-    spelled = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in columns.items())
+    spelled = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items())
     return f"read_json({files}, columns = {{{spelled}}})", columns
 
 
 def _types(engine: duckdb.DuckDBPyConnection, reader: str) -> dict[str, str]:
     rows = engine.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()  # noqa: S608 - our own text and quoted paths
     return {str(row[0]): str(row[1]) for row in rows}
-
-
-def file_literal(path: Path) -> str:
-    """A file's name in the engine's SQL.
-
-    The engine takes every name for a pattern: `a[1].csv` must not be read as `a1.csv`, which nobody named.
-    """
-    return _quoted(_PATTERN.sub(r"[\g<0>]", str(path)))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _what_is_wrong(error: duckdb.Error) -> str:
@@ -131,13 +133,22 @@ def _check_columns(columns: dict[str, str]) -> None:
         )
 
 
+def kept(name: str, kind: str) -> str:
+    """A column of the input for the output, from `s`, which is `source`.
+
+    Of texts and integers mixed, which JSON may hold, the names as they were read.
+    """
+    column = '"' + name.replace('"', '""') + '"'
+    return f"s.{column} ->> '$' AS {column}" if kind == "JSON" and name in READ else f"s.{column}"
+
+
 def as_name(columns: dict[str, str], name: str) -> str:
     """A column of names: integers become decimal, and of everything else only text is one."""
     kind = columns[name]
     if kind == "JSON":
         scalar = f"json_type(\"{name}\") IN ('VARCHAR', 'BIGINT', 'UBIGINT')"
         return f'CASE WHEN {scalar} THEN "{name}" ->> \'$\' END AS "{name}"'
-    if kind == "VARCHAR" or kind.startswith("ENUM") or kind.removeprefix("U") in _INTEGERS:
+    if kind == "VARCHAR" or kind.startswith("ENUM") or kind.removeprefix("U") in INTEGERS:
         return f'CAST("{name}" AS VARCHAR) AS "{name}"'
     return f'CAST(NULL AS VARCHAR) AS "{name}"'
 

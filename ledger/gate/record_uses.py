@@ -20,7 +20,7 @@ from ledger.domain.events import DataUsedForTraining
 from ledger.domain.recording import happening_now
 from ledger.errors import Unavailable
 from ledger.gate.again import Candidate, RunOf, entries_of, judge_again, only_uses
-from ledger.gate.duckdb_engine import Engine
+from ledger.gate.engine import Engine
 from ledger.gate.manifest import Use, leaf_of, uses_of
 from ledger.gate.micros import micros_of, moment_of
 from ledger.store.statements import statement

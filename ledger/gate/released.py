@@ -8,9 +8,9 @@ import duckdb
 
 from ledger.domain.times import format_time
 from ledger.errors import InvalidInput, Unavailable
-from ledger.gate.duckdb_engine import first_line
+from ledger.gate.duckdb_text import file_literal, first_line
 from ledger.gate.micros import moment_of
-from ledger.gate.reading import as_micros, as_name, file_literal
+from ledger.gate.reading import as_micros, as_name
 from ledger.proof.manifests import Leaf, leaf_of
 
 _COLUMNS = ("item", "collected_at", "kind", "stream", "use")
@@ -18,7 +18,7 @@ _COLUMNS = ("item", "collected_at", "kind", "stream", "use")
 
 def released_leaves(file: Path, stream: str) -> dict[int, list[Leaf]]:
     """Of one subject's items in a `permitted.parquet`: version of the use → its leaves, each once, in their order."""
-    reader = f"read_parquet({file_literal(file)}, hive_partitioning = false)"
+    reader = f"read_parquet([{', '.join(map(file_literal, _parts(file)))}], hive_partitioning = false)"
     by_use: dict[int, set[Leaf]] = {}
     try:
         with duckdb.connect() as engine:
@@ -36,3 +36,8 @@ def released_leaves(file: Path, stream: str) -> dict[int, list[Leaf]]:
     except duckdb.Error as error:
         raise Unavailable(f"expected to read released items at {file}, found: {first_line(error)}") from None
     return {use: sorted(leaves, key=leaf_of) for use, leaves in sorted(by_use.items())}
+
+
+def _parts(file: Path) -> list[Path]:
+    """The files that the engine wrote: Spark writes a folder of them."""
+    return (sorted(file.glob("*.parquet")) if file.is_dir() else []) or [file]

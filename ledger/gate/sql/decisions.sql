@@ -2,24 +2,24 @@
 CREATE TABLE decision AS
 WITH parsed AS (
     SELECT stream, version, event, recorded,
-           micros(json ->> '$.occurred_at') AS occurred,
-           json ->> '$.data.terms' AS named_terms,
+           micros(get_json_object(json, '$.occurred_at')) AS occurred,
+           get_json_object(json, '$.data.terms') AS named_terms,
            CASE event
-               WHEN 'accepted' THEN json ->> ('/data/toggles/' || run.purpose)
-               WHEN 'toggle-changed' THEN CASE WHEN json ->> '$.data.purpose' = run.purpose THEN json ->> '$.data.to' END
+               WHEN 'accepted' THEN toggle_of(json, run.purpose)
+               WHEN 'toggle-changed' THEN CASE WHEN get_json_object(json, '$.data.purpose') = run.purpose THEN get_json_object(json, '$.data.to') END
            END AS "to",
            event = 'accepted' AS at_accept,
            event = 'toggle-changed'
-               OR list_contains(CAST(json -> '$.data.touched' AS VARCHAR[]), run.purpose) AS operated,
-           json ->> '$.data.cause' AS cause,
+               OR is_touched(json, run.purpose) AS operated,
+           get_json_object(json, '$.data.cause') AS cause,
            -- A toggle-changed belongs to the terms of the last Accepted of a lower version.
-           last_value(CASE WHEN event = 'accepted' THEN json ->> '$.data.terms' END IGNORE NULLS) OVER (
+           max_by(get_json_object(json, '$.data.terms'), CASE WHEN event = 'accepted' THEN version END) OVER (
                PARTITION BY stream ORDER BY version ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
            ) AS accepted_terms
     FROM entry CROSS JOIN run
     WHERE event IN ('accepted', 'toggle-changed')
 ), first_shown AS (
-    SELECT stream, json ->> '$.data.terms' AS terms, min(version) AS version
+    SELECT stream, get_json_object(json, '$.data.terms') AS terms, min(version) AS version
     FROM entry WHERE event = 'terms-shown' GROUP BY ALL
 ), decided AS (
     SELECT parsed.*, CASE WHEN at_accept THEN named_terms ELSE accepted_terms END AS terms

@@ -14,12 +14,12 @@ SELECT named.*,
        CASE
            -- 1 to 512 characters without control characters (FORMATS.md, section 6).
            WHEN named.item IS NULL OR length(named.item) NOT BETWEEN 1 AND 512
-                OR regexp_matches(named.item, '[\x00-\x1f\x7f-\x{9f}]')
+                OR regexp_like(named.item, '[\x00-\x1f\x7f-\x{9f}]')
                THEN 'item missing or unreadable'
            -- An identity, id: or key: (design, section 10), as store/identities.py reads them.
-           WHEN subject IS NULL OR length(subject) NOT BETWEEN 1 AND 512 OR regexp_matches(subject, '[\x00-\x1f]')
-                OR (starts_with(subject, 'id:') AND NOT regexp_full_match(subject, 'id:[0-9a-f]{32}'))
-                OR (starts_with(subject, 'key:') AND NOT regexp_full_match(subject, 'key:[0-9a-f]{64}'))
+           WHEN subject IS NULL OR length(subject) NOT BETWEEN 1 AND 512 OR regexp_like(subject, '[\x00-\x1f]')
+                OR (subject LIKE 'id:%' AND NOT regexp_like(subject, '\Aid:[0-9a-f]{32}\z'))
+                OR (subject LIKE 'key:%' AND NOT regexp_like(subject, '\Akey:[0-9a-f]{64}\z'))
                THEN 'subject missing or unreadable'
            -- 1970 to 9999 (FORMATS.md, section 1).
            WHEN collected IS NULL OR collected NOT BETWEEN 0 AND 253402300799999999

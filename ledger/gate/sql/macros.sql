@@ -1,6 +1,8 @@
--- What the steps need of the engine, named once; another engine brings its own.
+-- What the steps need of DuckDB, named once; macros_spark.sql is the same of Spark.
 CREATE MACRO micros(text) AS epoch_us(CAST(text AS TIMESTAMPTZ));
+CREATE MACRO moment(us) AS make_timestamptz(us);
 CREATE MACRO time_text(us) AS strftime(make_timestamp(us), '%Y-%m-%dT%H:%M:%S.%fZ');
+CREATE MACRO day_text(us) AS strftime(make_timestamp(us), '%Y-%m-%d');
 -- The last moment there is, 9999-12-31T23:59:59.999999Z: nothing later can be said (FORMATS.md, section 1).
 -- NULL where there is no duration: `least` would pass over it.
 CREATE MACRO add_duration(us, months, days) AS CASE
@@ -9,3 +11,9 @@ CREATE MACRO add_duration(us, months, days) AS CASE
 END;
 -- Canonical JSON (RFC 8785) of the one-line strings that names are.
 CREATE MACRO json_text(text) AS '"' || replace(replace(text, '\', '\\'), '"', '\"') || '"';
+-- Of an `accepted`: how a purpose's toggle stood, and whether the person touched it.
+CREATE MACRO toggle_of(json, purpose) AS json ->> ('/data/toggles/' || purpose);
+CREATE MACRO is_touched(json, purpose) AS list_contains(CAST(json -> '$.data.touched' AS VARCHAR[]), purpose);
+-- What Spark has by these names.
+CREATE MACRO get_json_object(json, path) AS json ->> path;
+CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern);

@@ -2,9 +2,9 @@
 CREATE TABLE record AS
 WITH last_entry AS (
     SELECT stream, max(version) AS version, max(recorded) AS recorded,
-           max(recorded) FILTER (event = 'subject-erased') AS erased,
-           arg_max(json ->> '$.data.terms', version) FILTER (event = 'accepted') AS accepted_terms,
-           arg_max(json ->> '$.data.terms', version) FILTER (event = 'terms-shown') AS shown_terms
+           max(recorded) FILTER (WHERE event = 'subject-erased') AS erased,
+           max_by(get_json_object(json, '$.data.terms'), version) FILTER (WHERE event = 'accepted') AS accepted_terms,
+           max_by(get_json_object(json, '$.data.terms'), version) FILTER (WHERE event = 'terms-shown') AS shown_terms
     FROM entry GROUP BY stream
 )
 SELECT last_entry.*, decided.stream IS NOT NULL AS decided,

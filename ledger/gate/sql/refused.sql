@@ -1,5 +1,5 @@
 -- What it may not, and why, in input order. {columns} are the input's own.
-SELECT {columns}, a.kind, a.reason, a.detail, make_timestamptz(a.keep_until) AS keep_until
+SELECT {columns}, a.kind, a.reason, a.detail, moment(a.keep_until) AS keep_until
 FROM source s JOIN answer a ON a."row" = s."row"
 WHERE a.reason <> 'granted'
 ORDER BY s."row"

@@ -2,8 +2,8 @@
 -- reason to have none, and the same plan. So an item meets one row, however often its person changed their mind.
 CREATE TABLE span AS
 WITH carried_plan AS (
-    SELECT stream, version, recorded, json ->> '$.data.plan' AS plan
-    FROM entry WHERE json ->> '$.data.plan' IS NOT NULL
+    SELECT stream, version, recorded, get_json_object(json, '$.data.plan') AS plan
+    FROM entry WHERE get_json_object(json, '$.data.plan') IS NOT NULL
 ), cut AS (
     -- Items lie after 1970; before everything means from there.
     SELECT DISTINCT stream, CAST(-1 AS BIGINT) AS begins FROM entry
@@ -15,34 +15,34 @@ WITH carried_plan AS (
     FROM cut
 ), basis AS (
     -- Of the grants that cover it, the one that starts last, the higher version on a tie.
-    SELECT piece.stream, piece.begins, arg_max(i, {'start': i.start, 'version': i.version}) AS g
+    SELECT piece.stream, piece.begins, max_by(i.version, (i.start, i.version)) AS version
     FROM piece JOIN granted_interval i
         ON i.stream = piece.stream AND i.denied IS NULL AND i.start <= piece.begins
         AND (i.ends IS NULL OR piece.begins < i.ends)
     GROUP BY piece.stream, piece.begins
 ), denied AS (
-    SELECT piece.stream, piece.begins, arg_max(i.denied, {'start': i.start, 'version': i.version}) AS denied
+    SELECT piece.stream, piece.begins, max_by(i.denied, (i.start, i.version)) AS denied
     FROM piece JOIN granted_interval i
         ON i.stream = piece.stream AND i.denied IN ('no-notice', 'untouched-default') AND i.start <= piece.begins
         AND (i.ends IS NULL OR piece.begins < i.ends)
     GROUP BY piece.stream, piece.begins
 ), begun AS (
     SELECT stream,
-           min(start) FILTER (is_on AND denied IS NULL) AS grant_start,
-           min(start) FILTER (NOT is_on AND at_accept) AS refusal_start,
-           min(start) FILTER (NOT is_on) AS withdrawal_start
+           min(start) FILTER (WHERE is_on AND denied IS NULL) AS grant_start,
+           min(start) FILTER (WHERE NOT is_on AND at_accept) AS refusal_start,
+           min(start) FILTER (WHERE NOT is_on) AS withdrawal_start
     FROM decision GROUP BY stream
 ), plan AS (
-    SELECT piece.stream, piece.begins, arg_max(p.plan, {'recorded': p.recorded, 'version': p.version}) AS plan
+    SELECT piece.stream, piece.begins, max_by(p.plan, (p.recorded, p.version)) AS plan
     FROM piece JOIN carried_plan p ON p.stream = piece.stream AND p.recorded <= piece.begins
     GROUP BY piece.stream, piece.begins
 )
 SELECT piece.stream, piece.begins, piece.until, plan.plan,
-       basis.g.version AS basis, basis.g.terms AS terms, basis.g.ends AS ends,
-       CASE WHEN basis.g.operated THEN 'explicit' WHEN basis.g.version IS NOT NULL THEN 'default-untouched' END AS quality,
+       g.version AS basis, g.terms, g.ends,
+       CASE WHEN g.operated THEN 'explicit' WHEN g.version IS NOT NULL THEN 'default-untouched' END AS quality,
        denied.denied AS denied,
        CASE
-           WHEN basis.g.version IS NOT NULL THEN NULL
+           WHEN g.version IS NOT NULL THEN NULL
            WHEN denied.denied IS NOT NULL THEN 'default-not-accepted'
            WHEN begun.grant_start <= piece.begins THEN 'collected-while-off'
            WHEN begun.refusal_start <= piece.begins THEN 'refused-at-accept'
@@ -51,6 +51,7 @@ SELECT piece.stream, piece.begins, piece.until, plan.plan,
        END AS uncovered
 FROM piece
 LEFT JOIN basis ON basis.stream = piece.stream AND basis.begins = piece.begins
+LEFT JOIN granted_interval g ON g.stream = basis.stream AND g.version = basis.version
 LEFT JOIN denied ON denied.stream = piece.stream AND denied.begins = piece.begins
 LEFT JOIN plan ON plan.stream = piece.stream AND plan.begins = piece.begins
 LEFT JOIN begun ON begun.stream = piece.stream;

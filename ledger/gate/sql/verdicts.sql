@@ -49,7 +49,7 @@ SELECT met."row", met.item, met.collected, met.kind, met.stream,
            WHEN 'collected-in-future' THEN 'judged ' || time_text(judged)
            WHEN 'no-decision' THEN 'shown ' || shown_terms || ', judged '
                || CASE WHEN judged >= deadline THEN 'after' ELSE 'before' END
-               || ' the deadline of ' || strftime(make_timestamp(deadline), '%Y-%m-%d')
+               || ' the deadline of ' || day_text(deadline)
            WHEN 'default-not-accepted' THEN denied
            WHEN 'plan-not-covered' THEN met.plan
            WHEN 'kind-not-covered' THEN met.kind

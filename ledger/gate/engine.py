@@ -1,0 +1,70 @@
+"""What the gate asks of an engine: tables, the steps of `sql/` over them, and the rows that come out.
+
+Two have it, and one suite of tests holds both to the same verdicts: DuckDB, in this process, and Spark, for more items
+than one machine takes. Whatever decides is SQL text that both run unchanged; what they spell differently is named once
+in `macros.sql` and `macros_spark.sql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import Any, Protocol
+
+from ledger.gate.inputs import Items
+
+#: The steps from the items, and the people's entries, to the verdicts; each a file of `sql/` and a table.
+STEPS = ("decisions", "intervals", "spans", "records", "verdicts")
+DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
+#: Opens an engine that works in a folder of its own.
+Opening = Callable[[Path], AbstractContextManager["Engine"]]
+
+
+class Engine(Protocol):
+    """One run's tables, in a working folder that is thrown away afterwards."""
+
+    folder: Path
+
+    def load(self, items: Items) -> None:
+        """Makes `source`, all columns with their row number from 1 in input order, and `given`, what the gate reads."""
+
+    def columns(self) -> list[str]:
+        """The input's own columns but `kind`, each as SQL that takes it from `s`, which is `source`, by its name."""
+
+    def script(self, name: str) -> None:
+        """Runs one of the gate's SQL files, whose statements give no rows."""
+
+    def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Makes rows all that a table of `tables.sql` holds."""
+
+    def copy_in(self, table: str, path: Path) -> None:
+        """The same with the rows of a CSV file; what is empty there is NULL."""
+
+    def stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query in their order, with few of them in this process's memory."""
+
+    def decide(self) -> Iterator[str]:
+        """Runs the steps from items to verdicts, naming each as it begins."""
+        for step in STEPS:
+            yield step
+            self.script(step)
+
+    def one(self, query: str) -> tuple[Any, ...]:
+        """The only row of a query."""
+
+    def write_parquet(self, query: str, path: Path) -> None:
+        """The rows of a query, in their order: as one file, or as a folder of files whose names are in this order."""
+
+
+def opening(name: str) -> Opening:
+    """How the engine of this name is opened; what it needs is imported only now."""
+    if name == SPARK:
+        from ledger.gate.spark_engine import SparkEngine
+        from ledger.gate.spark_session import check_installed
+
+        check_installed()
+        return lambda folder: closing(SparkEngine(folder))
+    from ledger.gate.duckdb_engine import Engine as DuckDBEngine
+
+    return lambda folder: closing(DuckDBEngine(folder))
