@@ -18,6 +18,7 @@ from ledger.domain.times import parse_time
 
 #: A run recorded later than this after its start is backdated: more than a busy machine's delay.
 BACKDATED = timedelta(seconds=60)
+_GAP = "no grant covers all the time its items were collected in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +64,36 @@ def verdict_on(use: Entry, consent: Consent, run: Entry) -> Verdict:
     if consent.record.erased is not None and consent.record.erased > began:
         consent = replace(consent, record=replace(consent.record, erased=None))
     if consent.record.erased is not None or data.basis is UNSET:
-        return _first_refusal(consent, data, run_started, began)
+        return _without_basis(consent, data, run_started, began)
     return _judge_basis(consent, data, data.basis, run_started, began)
 
 
-def _first_refusal(consent: Consent, data: DataUsedForTraining, run_started: datetime, now: datetime) -> Verdict:
-    """A use without a grant of its own is as good as the worst item at its two ends."""
+def _without_basis(
+    consent: Consent, data: DataUsedForTraining, run_started: datetime, now: datetime, gap: str = _GAP
+) -> Verdict:
+    """A use without a grant of its own is as good as the worst item at its two ends.
+
+    `gap` says what is wrong where each end is covered by another grant.
+    """
     # Only the gate and `check` refuse items of the future: what is recorded as used was there.
-    now = max(now, parse_time(data.collected_until))
+    ends = [parse_time(data.collected_from), parse_time(data.collected_until)]
+    now = max(now, ends[1])
     verdicts = [
-        judge_with(consent, Item(parse_time(moment), kind, plan=_any_plan(consent, moment)), run_started, now)
-        for moment in (data.collected_from, data.collected_until)
+        judge_with(consent, Item(collected, kind, plan=_any_plan(consent, collected)), run_started, now)
+        for collected in ends
         for kind in sorted(data.items)
     ]
-    return next((verdict for verdict in verdicts if not verdict.permitted), verdicts[0])
+    verdict = next((verdict for verdict in verdicts if not verdict.permitted), verdicts[0])
+    # It may be that no grant starts last for all its items; but one must reach over all of them.
+    if verdict.permitted and not any(interval.covers(*ends) for interval in consent.intervals):
+        # It was off in between, where items may hide.
+        return Verdict("collected-while-off", detail=gap)
+    return verdict
 
 
-def _any_plan(consent: Consent, moment: str) -> str | None:
+def _any_plan(consent: Consent, moment: datetime) -> str | None:
     """No use tells its items' plans: one that the grant covers is supposed, as the gate reported."""
-    basis = consent.basis_at(parse_time(moment))
+    basis = consent.basis_at(moment)
     return terms_of(consent, basis).plans[0] if basis else None
 
 
@@ -92,14 +104,9 @@ def _judge_basis(
     basis = next((interval for interval in consent.intervals if interval.grant.version == version), None)
     if basis is None or any(consent.basis_at(moment) != basis for moment in ends):
         # To name a basis does not make it one: of the grants that cover an item, the one that starts last is asked.
-        verdict = _first_refusal(consent, data, run_started, now)
-        if not verdict.permitted:
-            return verdict
         other = f"version {version} is not the basis of the items"
-        if any(interval.covers(ends[0], ends[1]) for interval in consent.intervals):
-            return replace(verdict, detail=other)
-        # Each end is covered, by another grant, and it was off in between, where items may hide.
-        return Verdict("collected-while-off", detail=other)
+        verdict = _without_basis(consent, data, run_started, now, gap=other)
+        return replace(verdict, detail=other) if verdict.permitted else verdict
     terms = terms_of(consent, basis)
     kept = keep_until(consent, basis, ends[0])
     reason: Reason = "granted"

@@ -169,11 +169,9 @@ def reason_of(verdict: Verdict) -> str:
 def _fault_of_basis(entry: Entry, consent: Consent, run: RunStarted) -> str | None:
     """What is wrong with the grant that a use names, where some grant permits what it used."""
     use: DataUsedForTraining = entry.data
-    ends = [parse_time(use.collected_from), parse_time(use.collected_until)]
     if use.basis is UNSET:
-        # It may be that no grant starts last for all its items; but one must reach over all of them.
-        whole = any(interval.covers(ends[0], ends[1]) for interval in consent.intervals)
-        return None if whole else "collected-while-off: no grant covers all the time its items were collected in"
+        return None
+    ends = [parse_time(use.collected_from), parse_time(use.collected_until)]
     named = next((interval for interval in consent.intervals if interval.grant.version == use.basis), None)
     if named is None or use.basis >= entry.version:
         return f"it names version {use.basis} as its basis, which is no grant of {use.purpose} before it"

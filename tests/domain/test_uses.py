@@ -58,6 +58,9 @@ def test_items_may_not_hide_in_a_span_of_off_between_two_grants() -> None:
         verdict = _known([*ON_OFF_ON, (used("4", until="8", basis=basis), "10")])
         assert _answer(verdict) == ("collected-while-off", None)
         assert verdict.detail == f"version {basis} is not the basis of the items"
+    attested = _known([*ON_OFF_ON, (used("4", until="8", attested=True), "10")])
+    assert _answer(attested) == ("collected-while-off", None)
+    assert attested.detail == "no grant covers all the time its items were collected in"
 
 
 @pytest.mark.parametrize("basis", [1, 3, 5, 99])
