@@ -70,4 +70,8 @@ def _post(url: str, body: bytes) -> tuple[int, str, str]:
 
 def _read(answered: http.client.HTTPResponse | urllib.error.HTTPError) -> tuple[int, str, str]:
     body = answered.read(LARGEST_REQUEST)
+    announced = answered.headers.get("Content-Length", "")
+    if announced.isdecimal() and len(body) < min(int(announced), LARGEST_REQUEST):
+        # A read up to a limit takes the end of the connection for that of the answer.
+        raise http.client.IncompleteRead(body)
     return answered.status or 0, answered.headers.get_content_type(), body.decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -48,6 +49,24 @@ def test_the_client_says_why_there_is_no_cosignature(witness_url: str) -> None:
         cosignature_of("http://127.0.0.1:9", WITNESS_KEY.verifier, log.note(9), 9, log.way_to(9))
     with pytest.raises(Unavailable, match=r"http:// or https://, found 'file"):
         cosignature_of("file:///etc/hostname", WITNESS_KEY.verifier, log.note(9), 9, log.way_to(9))
+
+
+@pytest.mark.parametrize("answer", [b"", b"\xe2\x80\x94 half of a line"])
+def test_an_answer_that_was_cut_off_is_none(answer: bytes) -> None:
+    log = Log()
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
+        cut_off = thread.submit(_answer, server, b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + answer)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(Unavailable, match=r"expected the witness at .* to answer, found: .*; ask again later"):
+            cosignature_of(url, WITNESS_KEY.verifier, log.note(9), 9, log.way_to(9))
+        cut_off.result()
+
+
+def _answer(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65_536)
+        connection.sendall(answer)
 
 
 def test_of_many_who_ask_at_once_one_history_is_cosigned(tmp_path: Path) -> None:
