@@ -43,6 +43,8 @@ def command(session: Session, trust_database: bool, file: Path | None, policy: P
     With --witnesses 1 where the quorum of the trust file is not there; each that gave nothing is named.
     """
     from ledger.errors import InvalidInput
+    from ledger.files import read_at_most
+    from ledger.proof.note import LARGEST_NOTE
     from ledger.sequencer.cosignatures import add_cosignatures
     from ledger.sequencer.steps import sequence
 
@@ -51,7 +53,7 @@ def command(session: Session, trust_database: bool, file: Path | None, policy: P
     trust = None if policy is None else trust_of_file(policy)
     with session.ledger() as ledger:
         if file is not None:
-            checkpoint = add_cosignatures(ledger, _read(file))
+            checkpoint = add_cosignatures(ledger, read_at_most(file, LARGEST_NOTE))
         else:
             with session.progress("folding and hashing entries") as progress:
                 checkpoint = sequence(ledger, trust_database=trust_database, watch=progress.advance)
@@ -97,14 +99,3 @@ def checkpoint_fields(origin: str, checkpoint: StoredCheckpoint) -> dict[str, ob
         "covers": checkpoint.covers,
         "note": checkpoint.note,
     }
-
-
-def _read(file: Path) -> bytes:
-    from ledger.errors import Unavailable
-    from ledger.proof.note import LARGEST_NOTE
-
-    try:
-        with file.open("rb") as opened:
-            return opened.read(LARGEST_NOTE + 1)
-    except OSError as error:
-        raise Unavailable(f"expected a cosigned checkpoint at {file}, found: {error.strerror}") from None

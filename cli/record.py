@@ -216,11 +216,12 @@ def _record(
 ) -> None:
     from ledger.domain.entry import decode_entry, topic_of
     from ledger.domain.recording import Request
-    from ledger.files import PRIVATE, whole_file
+    from ledger.files import PRIVATE, read_at_most, whole_file
     from ledger.proof.promise import format_receipt
     from ledger.receipts import covered_by
+    from ledger.store.evidence import LARGEST_EVIDENCE
 
-    body = None if evidence is None else _read(evidence)
+    body = None if evidence is None else read_at_most(evidence, LARGEST_EVIDENCE)
     with session.ledger() as ledger:
         request = Request(event(ledger), occurred=occurred_at)
         recorded = ledger.record(subject, request, key, body)
@@ -261,14 +262,3 @@ def _promise(session: Session, ledger: ConsentLedger, position: int, stored: byt
     except ConsentLedgerError as error:
         session.remark(f"no receipt: {error}")
         return None
-
-
-def _read(file: Path) -> bytes:
-    """The bytes of an evidence file; one more than may be kept, where there are more, so that it is refused."""
-    from ledger.store.evidence import LARGEST_EVIDENCE
-
-    try:
-        with file.open("rb") as opened:
-            return opened.read(LARGEST_EVIDENCE + 1)
-    except OSError as error:
-        raise Unavailable(f"expected a file of evidence at {file}, found: {error.strerror}") from None

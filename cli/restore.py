@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.session import Session
-from ledger.errors import InvalidInput, Unavailable
+from ledger.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ledger.restoring import Former
@@ -73,6 +73,7 @@ def command(session: Session, file: Path, checkpoint: Path | None, key_file: Pat
 
 
 def _former(checkpoint: Path | None, key_file: Path | None) -> Former | None:
+    from ledger.files import read_at_most
     from ledger.keyring import read_key
     from ledger.proof.note import LARGEST_NOTE
     from ledger.restoring import Former
@@ -81,9 +82,5 @@ def _former(checkpoint: Path | None, key_file: Path | None) -> Former | None:
         if key_file is not None:
             raise InvalidInput("expected --continue with --key-file, found none; name the log's last checkpoint")
         return None
-    try:
-        with checkpoint.open("rb") as opened:
-            note = opened.read(LARGEST_NOTE + 1)
-    except OSError as error:
-        raise Unavailable(f"expected a checkpoint at {checkpoint}, found: {error.strerror}") from None
+    note = read_at_most(checkpoint, LARGEST_NOTE)
     return Former(note, None if key_file is None else read_key(key_file))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ledger.errors import InvalidInput, Unavailable
+from ledger.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ledger.proof.policy import Trust
@@ -26,13 +26,15 @@ def trust_of(policy: Path | None, keys: Sequence[str]) -> Trust | None:
 
 def trust_of_file(policy: Path) -> Trust:
     """The trust that a tlog-policy file states."""
+    from ledger.files import read_at_most
     from ledger.proof.note import LARGEST_NOTE
     from ledger.proof.policy import parse_policy
 
+    data = read_at_most(policy, LARGEST_NOTE)
+    if len(data) > LARGEST_NOTE:
+        # Of a policy that is cut short, the quorum might be what is missing.
+        raise InvalidInput(f"expected a policy of at most {LARGEST_NOTE} bytes at {policy}, found more")
     try:
-        with policy.open("rb") as opened:
-            return parse_policy(opened.read(LARGEST_NOTE).decode())
-    except OSError as error:
-        raise Unavailable(f"expected to read {policy}, found: {error.strerror}; check the name") from None
+        return parse_policy(data.decode())
     except UnicodeDecodeError:
         raise InvalidInput(f"expected a policy in UTF-8 at {policy}, found other bytes") from None

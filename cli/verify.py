@@ -13,7 +13,7 @@ import click
 from cli.session import Session
 from cli.trust import trust_of
 from cli.types import AGE
-from ledger.errors import InvalidInput, NotVerified, Unavailable
+from ledger.errors import InvalidInput, NotVerified
 
 if TYPE_CHECKING:
     from ledger.proof.asked import Asked
@@ -102,13 +102,10 @@ def _subject(named: str) -> str:
 
 
 def _read(file: Path) -> bytes:
+    from ledger.files import read_at_most
     from ledger.proof.strict import LARGEST_FILE
 
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise Unavailable(f"expected to read {file}, found: {error.strerror or error}; check its name") from None
+    data = read_at_most(file, LARGEST_FILE)
     if len(data) > LARGEST_FILE:
         raise NotVerified(f"{file}: expected at most {LARGEST_FILE} bytes, found more; it is no file of proofs")
     return data

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside their place, then renamed to it."""
+"""Small files read no further than they may be long, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -17,9 +17,21 @@ _ORDINARY = 0o666
 PRIVATE = 0o600
 
 
+def read_at_most(path: Path, most: int) -> bytes:
+    """The bytes of a small file: one more than `most` where there are more, so that whoever reads them refuses them."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise Unavailable(f"expected to read {path}, found: {error.strerror or error}; check its name") from None
+
+
 @contextmanager
 def whole_file(path: Path, mode: int = _ORDINARY) -> Iterator[BinaryIO]:
-    """A file to write, which stands at `path` once the block is left; an exception leaves there what was there."""
+    """A file to write, which stands at `path` once the block is left; an exception leaves there what was there.
+
+    It is written beside its place, and then renamed to it.
+    """
     try:
         if path.exists() and not path.is_file():
             # A pipe or a device is written to: a rename would put a file into its place.

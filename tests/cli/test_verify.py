@@ -243,6 +243,8 @@ def test_wrong_usage(folder: Folder, run_here: RunCli) -> None:
     _refused(run_here("verify", folder.bundle, "--policy", empty), WRONG_USAGE, "quorum")
     latin = folder.write("latin", b"\xff")
     _refused(run_here("verify", folder.bundle, "--policy", latin), WRONG_USAGE, "UTF-8")
+    long = folder.write("long", b"# a comment\n" * 100_000)
+    _refused(run_here("verify", folder.bundle, "--policy", long), WRONG_USAGE, "at most")
 
 
 def test_files_that_cannot_be_read(folder: Folder, run_here: RunCli) -> None:
