@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from bench import calling, picture, report, run
+from bench import calling, picture, place, report, run
 from bench.figures import Comparison, Findings, Latency, Peak, in_turn
 from bench.sizes import SIZES
 
@@ -87,6 +87,16 @@ def test_callers_count_what_was_acknowledged(kind: str) -> None:
 def test_callers_that_fail_are_heard() -> None:
     with pytest.raises(RuntimeError, match="expected to fail"):
         calling.called([[sys.executable, "-c", "raise SystemExit('expected to fail')"]])
+
+
+def test_a_command_answers_for_its_own_memory(tmp_path: Path) -> None:
+    held = bytearray(b"x") * (200 << 20)
+    small = place.run([sys.executable, "-c", "print('small')"])
+    large = place.run([sys.executable, "-c", "len(bytearray(b'x') * (100 << 20))"])
+    assert small.said == "small\n"
+    assert small.peak < 50 < 100 < large.peak < len(held) >> 20
+    with pytest.raises(RuntimeError, match=r"expected .* to succeed, found: why"):
+        place.run([sys.executable, "-c", "raise SystemExit('why')"])
 
 
 @pytest.mark.slow
