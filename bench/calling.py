@@ -13,12 +13,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
 WARM_SECONDS = 0.5
-#: Until callers that do not answer are given up.
-PATIENCE_SECONDS = 180.0
+#: Until callers that do not answer are given up; they are asked for a few seconds of work.
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,51 @@ def when_told(run: Callable[[float], Calls], seconds: float) -> None:
     print(json.dumps(fields), flush=True)
 
 
+@contextmanager
+def patience(processes: Sequence[subprocess.Popen[str]]) -> Iterator[None]:
+    """Ends processes that are not done in time, whatever they hang in: before they are ready, or with a full pipe."""
+    is_late = threading.Event()
+
+    def give_up() -> None:
+        is_late.set()
+        for process in processes:
+            process.kill()
+
+    watch = threading.Timer(PATIENCE_SECONDS, give_up)
+    watch.start()
+    try:
+        yield
+    except (RuntimeError, OSError):
+        if not is_late.is_set():
+            raise
+    finally:
+        watch.cancel()
+    if is_late.is_set():
+        raise RuntimeError(f"it did not answer within {PATIENCE_SECONDS:g} s")
+
+
+def begun_together(processes: Sequence[subprocess.Popen[str]]) -> Sequence[subprocess.Popen[str]]:
+    """Waits until each is ready, then tells all."""
+    for process in processes:
+        if _pipe(process.stdout).readline().strip() != "ready":
+            _, complaint = process.communicate()
+            raise RuntimeError(_last_line(complaint) or "it ended at once")
+    for process in processes:
+        _pipe(process.stdin).write("\n")
+        _pipe(process.stdin).flush()
+    return processes
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    if stream is None:
+        raise TypeError("expected a process with pipes")
+    return stream
+
+
+def _last_line(said: str) -> str:
+    return said.strip().rpartition("\n")[2]
+
+
 def called(commands: Sequence[Sequence[str]], environment: dict[str, str] | None = None) -> Calls:
     """What processes of callers did that began together; latencies are those of the slowest of them."""
     processes = [
@@ -105,25 +152,16 @@ def called(commands: Sequence[Sequence[str]], environment: dict[str, str] | None
         for command in commands
     ]
     try:
-        for process in processes:
-            assert process.stdout is not None  # noqa: S101 - it is a pipe
-            if process.stdout.readline().strip() != "ready":
-                _, complaint = process.communicate(timeout=PATIENCE_SECONDS)
-                raise RuntimeError(complaint.strip().splitlines()[-1] if complaint.strip() else "it ended at once")
-        begun = [process for process in processes if process.stdin is not None and process.stdin.write("\n")]
-        for process in begun:
-            assert process.stdin is not None  # noqa: S101 - it is a pipe
-            process.stdin.flush()
-        answers = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
+        with patience(processes):
+            answers = [one.communicate() for one in begun_together(processes)]
         for process, (_, complaint) in zip(processes, answers, strict=True):
             if process.returncode != 0:
-                raise RuntimeError(complaint.strip().splitlines()[-1] if complaint.strip() else "it failed")
-        found = [Calls(**json.loads(said.strip().splitlines()[-1])) for said, _ in answers]
+                raise RuntimeError(_last_line(complaint) or "it failed")
+        found = [Calls(**json.loads(_last_line(said))) for said, _ in answers]
     finally:
         for process in processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
     return Calls(
         sum(calls.appends for calls in found),
         max(calls.seconds for calls in found),

@@ -14,11 +14,12 @@ import pytest
 
 from bench import calling, picture, place, report, run
 from bench.figures import Comparison, Findings, Latency, Peak, in_turn
+from bench.peers import installing
 from bench.sizes import SIZES
 
 ROOT = Path(__file__).parents[1]
-#: Until it is given up: no part of it needs a tenth of that.
-SECONDS = 900
+#: Until a section is given up: none needs a tenth of that.
+SECONDS = 300
 
 
 def comparison(ours: list[float], theirs: list[float], goal: float | None = None) -> Comparison:
@@ -89,6 +90,16 @@ def test_callers_that_fail_are_heard() -> None:
         calling.called([[sys.executable, "-c", "raise SystemExit('expected to fail')"]])
 
 
+def test_callers_that_hang_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calling, "PATIENCE_SECONDS", 1)
+    never_ready = "import time; time.sleep(600)"
+    full_of_complaints = "import sys; sys.stderr.write('x' * 1_000_000)"
+    never_done = "import time; print('ready', flush=True); time.sleep(600)"
+    for program in (never_ready, full_of_complaints, never_done):
+        with pytest.raises(RuntimeError, match="did not answer within 1 s"):
+            calling.called([[sys.executable, "-c", program]])
+
+
 def test_a_command_answers_for_its_own_memory(tmp_path: Path) -> None:
     held = bytearray(b"x") * (200 << 20)
     small = place.run([sys.executable, "-c", "print('small')"])
@@ -99,23 +110,46 @@ def test_a_command_answers_for_its_own_memory(tmp_path: Path) -> None:
         place.run([sys.executable, "-c", "raise SystemExit('why')"])
 
 
+def test_what_cannot_be_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[list[str]] = []
+
+    def refuse(command: list[str]) -> None:
+        tried.append(command)
+        raise RuntimeError("no registry")
+
+    monkeypatch.setattr(installing, "_run", refuse)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    peers = installing.install(tmp_path)
+    assert peers == installing.Peers(absent=dict.fromkeys(("UmaDB", "Emmett", "message-db"), "no registry"))
+    monkeypatch.setattr(installing, "_run", tried.append)
+    assert installing.install(tmp_path).absent == {}
+    assert len(tried) == 5, "two that failed, then venv, pip and npm"
+    tried.clear()
+    assert installing.install(tmp_path).absent == {}
+    assert not tried, "what is there needs no registry"
+
+
+def test_a_section_that_fails_takes_nobody_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run.in_its_own_process("none_such", SIZES["small"], installing.nothing())
+    assert found.absent == {"section none_such": "it failed: No module named 'bench.none_such'"}
+
+
 @pytest.mark.slow
-def test_every_section_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("section", run.SECTIONS)
+def test_every_section_runs(section: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.run", "--size", "small", "--install-nothing", "--out", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+    done = subprocess.run(
+        [*command, "--only", section], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     found = msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=dict[str, Findings])
-    assert list(found) == list(run.SECTIONS)
-    absent = {name: reason for findings in found.values() for name, reason in findings.absent.items()}
-    assert set(absent) == {"UmaDB", "Emmett", "message-db"}, done.stderr
-    for findings in found.values():
-        assert findings.comparisons
-        assert all(row.ratio > 0 for row in findings.comparisons)
-    assert {peak.work for peak in found["bulk"].peaks} >= {
-        "consent import",
-        "consent audit",
-        "consent projections rebuild",
-    }
-    for name in absent:
+    assert list(found) == [section]
+    assert set(found[section].absent) == ({"UmaDB", "Emmett", "message-db"} if section == "appends" else set()), text
+    assert found[section].comparisons
+    assert all(row.ratio > 0 for row in found[section].comparisons)
+    if section == "bulk":
+        works = {"consent import", "consent audit", "consent projections rebuild"}
+        assert {peak.work for peak in found[section].peaks} >= works
+    for name in found[section].absent:
         assert f"- {name}: " in text

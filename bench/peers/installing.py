@@ -1,6 +1,7 @@
-"""What is compared and is no package of ours: installed into a folder of the bench's own, by pip and npm, each pinned.
+"""What is compared and is no package of ours: installed into a folder of the bench's own, by pip and npm.
 
-A peer that cannot be installed is named in the report with the reason.
+Each package is pinned by its hash, in the files beside this one. A peer that cannot be installed is named in the report
+with the reason.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-FOLDER = Path("bench/peers/installed")
-UMADB = "umadb==0.7.8"
-EMMETT = "@event-driven-io/emmett-postgresql@0.42.0"
-MESSAGE_DB = "@eventide/message-db@1.3.1"
+HERE = Path(__file__).parent
+FOLDER = HERE / "installed"
+PYTHON_PINS = HERE / "requirements.txt"
+NODE_PACKAGES, NODE_PINS = HERE / "package.json", HERE / "package-lock.json"
+#: A registry that does not answer until then is given up.
+PATIENCE_SECONDS = 300
 
 
 @dataclass(slots=True)
@@ -29,52 +33,52 @@ class Peers:
 
 
 def install(folder: Path = FOLDER) -> Peers:
-    """Installs what is missing; what is there already stays, so a second run needs no registry."""
-    folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    """Installs what is missing; what is there as it is pinned stays, so a second run needs no registry."""
     peers = Peers()
-    peers.umadb = _python_package(folder / "python", peers)
-    modules = folder / "node_modules"
-    node_packages = {"Emmett": (EMMETT, modules / "@event-driven-io" / "emmett-postgresql" / "package.json")}
-    node_packages["message-db"] = (MESSAGE_DB, modules / "@eventide" / "message-db" / "package.json")
-    for name, (package, there) in node_packages.items():
-        if not there.exists():
-            _node_package(folder, name, package, peers)
-    if "Emmett" not in peers.absent:
-        peers.emmett = folder
-    if "message-db" not in peers.absent:
-        peers.message_db = modules / "@eventide" / "message-db" / "database"
+    try:
+        python = _once(folder / "python", PYTHON_PINS, _python_packages)
+        peers.umadb = python / "bin"
+    except RuntimeError as error:
+        peers.absent["UmaDB"] = str(error)
+    try:
+        node = _once(folder / "node", NODE_PINS, _node_packages)
+        peers.emmett = node
+        peers.message_db = node / "node_modules" / "@eventide" / "message-db" / "database"
+    except RuntimeError as error:
+        peers.absent |= dict.fromkeys(("Emmett", "message-db"), str(error))
     return peers
 
 
 def nothing() -> Peers:
     """For a run that is to need no registry."""
-    reason = "left out: this run was told to install nothing"
+    reason = "this run was told to install nothing"
     return Peers(absent={"UmaDB": reason, "Emmett": reason, "message-db": reason})
 
 
-def _python_package(environment: Path, peers: Peers) -> Path | None:
+def _once(folder: Path, pins: Path, install_into: Callable[[Path], None]) -> Path:
+    """The folder with what is pinned in it; the copy of the pins says that it is whole."""
+    done = folder / "installed-from"
+    if not (done.exists() and done.read_bytes() == pins.read_bytes()):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        install_into(folder)
+        shutil.copyfile(pins, done)
+    return folder
+
+
+def _python_packages(folder: Path) -> None:
     """An environment of its own: it must not meet the versions that are pinned for us."""
-    if not (environment / "bin" / "umadb").exists():
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
-        try:
-            _run([sys.executable, "-m", "venv", "--clear", str(environment)])
-            _run([*pip, "--only-binary", ":all:", UMADB])
-        except RuntimeError as error:
-            peers.absent["UmaDB"] = str(error)
-            return None
-    return environment / "bin"
+    _run([sys.executable, "-m", "venv", "--clear", str(folder)])
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
+    _run([*pip, "--only-binary", ":all:", "--require-hashes", "-r", str(PYTHON_PINS)])
 
 
-def _node_package(folder: Path, name: str, package: str, peers: Peers) -> None:
-    try:
-        if shutil.which("npm") is None:
-            _install_npm()
-        _run(
-            ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", "-s", package],
-        )
-    except RuntimeError as error:
-        peers.absent[name] = str(error)
+def _node_packages(folder: Path) -> None:
+    if shutil.which("npm") is None:
+        _install_npm()
+    for pinned in (NODE_PACKAGES, NODE_PINS):
+        shutil.copy(pinned, folder)
+    _run(["npm", "ci", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", "-s"])
 
 
 def _install_npm() -> None:
@@ -85,10 +89,15 @@ def _install_npm() -> None:
 
 
 def _run(command: list[str]) -> None:
+    name = " ".join([Path(command[0]).name, *command[1:2]])
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RuntimeError(f"{command[0]} could not be run: {error}") from None
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"`{name} …` did not end within {PATIENCE_SECONDS} s") from None
+    except OSError as error:
+        raise RuntimeError(f"`{name} …` could not be run: {error.strerror}") from None
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
-        raise RuntimeError(f"`{Path(command[0]).name} … {command[-1]}` failed: {lines[-1] if lines else 'no reason'}")
+        raise RuntimeError(f"`{name} …` failed: {lines[-1] if lines else 'no reason'}")
