@@ -1,4 +1,4 @@
-"""What a bench finds: comparisons of two sides measured in turn, latencies, and peaks of memory."""
+"""What a bench finds: comparisons of two sides measured in turn, latencies, peaks of memory, room on disk."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
     ours: list[float]
     theirs: list[float]
     goal: float | None = None
-    #: What bounds it.
+    #: Of a goal that is not met: what bounds it, what was tried and did not help, and what can be reached at most.
     bound: str = ""
+    tried: str = ""
+    limit: str = ""
 
     @property
     def ratios(self) -> list[float]:
@@ -57,12 +59,22 @@ class Peak(Struct, frozen=True, kw_only=True):
     mebibytes: float
 
 
+class Room(Struct, frozen=True, kw_only=True):
+    """Bytes on disk for so many entries about so many people."""
+
+    what: str
+    entries: int
+    people: int
+    bytes: int
+
+
 class Findings(Struct, kw_only=True):
     """What one section found; `absent` names what could not be compared, and why."""
 
     comparisons: list[Comparison] = []
     latencies: list[Latency] = []
     peaks: list[Peak] = []
+    rooms: list[Room] = []
     absent: dict[str, str] = {}
     notes: list[str] = []
 

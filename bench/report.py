@@ -45,15 +45,18 @@ def lines(about: About, found: dict[str, Findings]) -> Iterable[str]:
     findings = list(found.values())
     comparisons = [row for each in findings for row in each.comparisons]
     yield from head(about)
+    goals = [row for row in comparisons if row.goal is not None]
+    if goals:
+        yield from (f"**{sum(row.verdict == 'met' for row in goals)} of {len(goals)} goals are met.**", "")
     for title, rows in (
-        ("Goals", [row for row in comparisons if row.goal is not None]),
+        ("Goals", goals),
         ("Reported, and growth", [row for row in comparisons if row.goal is None]),
     ):
         if rows:
             yield from (f"## {title}", "", *table(rows), "")
     if missed := [row for row in comparisons if row.verdict == "not met"]:
-        yield from ("## What bounds what was not met", "")
-        yield from (f"- **{row.work}**, against {row.against}: {row.bound or 'not known'}." for row in missed)
+        yield from ("## What was not met, and why", "")
+        yield from (why(row) for row in missed)
         yield ""
     if latencies := [one for each in findings for one in each.latencies]:
         yield from ("## Latency of an append", "", "| callers | appends/s | median ms | 99th percentile ms |")
@@ -67,6 +70,11 @@ def lines(about: About, found: dict[str, Findings]) -> Iterable[str]:
         yield from ("## Memory at most", "", "| work | size | MiB |", "| --- | --- | ---: |")
         yield from (f"| {one.work} | {one.size} | {one.mebibytes:,.0f} |" for one in peaks)
         yield ""
+    if rooms := [one for each in findings for one in each.rooms]:
+        yield from (f"## Room on disk, with {rooms[0].entries:,} entries about {rooms[0].people:,} people", "")
+        yield from ("| what | bytes an entry | bytes a person |", "| --- | ---: | ---: |")
+        yield from (f"| {one.what} | {one.bytes / one.entries:.0f} | {one.bytes / one.people:.0f} |" for one in rooms)
+        yield ""
     yield from ("## Left out, and why", "")
     absent = {name: reason for each in findings for name, reason in each.absent.items()} | LEFT_OUT
     yield from (f"- {name}: {reason}." for name, reason in absent.items())
@@ -79,7 +87,7 @@ def head(about: About) -> Iterable[str]:
     yield from ("# Bench", "", "![What each ratio is, and its goal](report.svg)", "")
     yield (
         f"Measured by `make bench` at size `{about.size}` on {about.begun:%Y-%m-%d}, in {minutes:.0f} minutes. Only "
-        "ratios mean anything: both sides were measured in one run, in turn, each once a round, "
+        "ratios mean anything: both sides were measured in one run, in turn, each once in each of "
         f"{about.sizes.rounds} rounds; a ratio is the median of the rounds', and behind it stand the smallest and the "
         "largest."
     )
@@ -90,6 +98,13 @@ def head(about: About) -> Iterable[str]:
     before, after = about.load
     yield f"- load of the machine, last minute and last quarter of an hour: {before} before, {after} after"
     yield ""
+
+
+def why(row: Comparison) -> str:
+    said = f"- **{row.work}**, against {row.against}: {row.ratio:.2f} × of {row.goal:g} ×."
+    for name, words in (("What bounds it", row.bound), ("Tried", row.tried), ("At most", row.limit)):
+        said += f" {name}: {words or 'not known'}."
+    return said
 
 
 def table(rows: Sequence[Comparison]) -> Iterable[str]:

@@ -23,7 +23,9 @@ SECONDS = 300
 
 
 def comparison(ours: list[float], theirs: list[float], goal: float | None = None) -> Comparison:
-    return Comparison(work="w", against="a", size="s", unit="u", ours=ours, theirs=theirs, goal=goal, bound="b")
+    return Comparison(
+        work="w", against="a", size="s", unit="u", ours=ours, theirs=theirs, goal=goal, bound="b", tried="t"
+    )
 
 
 def test_a_ratio_is_the_median_of_the_rounds() -> None:
@@ -56,7 +58,13 @@ def test_the_report_says_what_was_missed_and_what_is_absent(tmp_path: Path) -> N
     about = report.About("full", SIZES["full"], ["a machine"], ("1", "2"), datetime.now(UTC), datetime.now(UTC))
     markdown, image, data = report.write(tmp_path, about, {"appends": found})
     text = markdown.read_text(encoding="utf-8")
-    for said in ("**0.50 ×** (0.50 to 0.50) | ≥ 3 × | not met", "≥ 2 × | met", "- **w**, against a: b.", "no registry"):
+    for said in (
+        "1 of 2 goals are met",
+        "**0.50 ×** (0.50 to 0.50) | ≥ 3 × | not met",
+        "≥ 2 × | met",
+        "- **w**, against a: 0.50 × of 3 ×. What bounds it: b. Tried: t. At most: not known.",
+        "no registry",
+    ):
         assert said in text
     assert "say nothing" not in text
     assert "Replica.may_use" in text
