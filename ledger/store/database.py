@@ -23,6 +23,9 @@ CONNECT_SECONDS = 10
 #: 64 threads below what a server of 200 connections takes.
 MOST_READERS = 12
 
+#: What a server is that refuses to write.
+ONLY_READS = "a server that only reads, as a replica does; use the primary"
+
 # A pool's own thread reports each failed attempt; whoever waits for a connection is told in one sentence.
 logging.getLogger("psycopg.pool").addHandler(logging.NullHandler())
 
@@ -36,6 +39,8 @@ def unavailable_as_error(name: str) -> Iterator[None]:
         yield
     except PoolTimeout:
         raise Unavailable(f"expected the ledger at {name} to answer, found no free connection; try again") from None
+    except psycopg.errors.ReadOnlySqlTransaction:
+        raise Unavailable(f"expected to write to the ledger at {name}, found {ONLY_READS}") from None
     except psycopg.OperationalError as error:
         raise Unavailable(f"expected the ledger at {name} to answer, found: {one_line(error)}") from error
 

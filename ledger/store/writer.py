@@ -20,7 +20,7 @@ import psycopg
 
 from ledger.errors import OutcomeUnknown, Unavailable
 from ledger.store import arrays
-from ledger.store.database import Connection, one_line
+from ledger.store.database import ONLY_READS, Connection, one_line
 from ledger.store.parameters import arrays_of, parameters_of
 from ledger.store.statements import statement
 from ledger.store.waiting import Answer, Append, Outcome, Waiting, WaitingTask, wake
@@ -271,6 +271,8 @@ def _was_undone(connection: Connection, error: psycopg.Error) -> bool:
 def _refusal(stream: str, error: psycopg.Error) -> Exception:
     if isinstance(error, psycopg.OperationalError):
         return Unavailable(f"expected to append to stream {stream}, found: {one_line(error)}; try again")
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return Unavailable(f"expected to append to stream {stream}, found {ONLY_READS}")
     return error
 
 

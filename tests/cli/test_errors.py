@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 import pytest
+from psycopg import sql
 
 from cli.main import consent
 from ledger.application import ConsentLedger
@@ -342,3 +343,23 @@ def test_odd_files_get_an_answer(
 def test_bytes_that_are_no_text_from_a_shell(run_cli: RunCli, ledger: ConsentLedger, ledger_place: Place) -> None:
     done = run_cli("status", b"\xff\xfe".decode(errors="surrogateescape"), place=ledger_place)
     assert_one_sentence(done, 2)
+
+
+@pytest.mark.parametrize(
+    "command", [("record", "toggle-changed"), ("record", "terms-shown"), ("filter",), ("subscribe",)]
+)
+def test_a_replica_is_said_to_only_read(
+    command: Words, ledger: ConsentLedger, ledger_place: Place, run_here: RunCli, tmp_path: Path
+) -> None:
+    builders.grant(ledger, "ann")
+    ledger.close()
+    with builders.admin(ledger_place) as connection:
+        database = sql.Identifier(connection.info.dbname)
+        connection.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(database))
+    items = tmp_path / "items.csv"
+    items.write_text("subject,item,collected_at\nann,i,2025-09-05T10:00:00Z\n", encoding="utf-8")
+    words = [word.format(items=items, new=tmp_path / "new") for word in ASKED[command]]
+    done = run_here(*command, *words, place=ledger_place)
+    assert (done.returncode, done.stdout) == (3, ""), done.stderr
+    assert "found a server that only reads, as a replica does; use the primary" in done.stderr
+    assert run_here("status", "ann", place=ledger_place).returncode == 0
