@@ -28,7 +28,7 @@ from ledger.store.location import served
 from ledger.store.proofs import ProofTables
 from ledger.store.recorder import PAGE
 from ledger.store.secret import read_secret, secret_path
-from ledger.store.signed import demand_length, hold_against, signed_before
+from ledger.store.signed import demand_length, hold_against, hold_entries_against, signed_before
 from ledger.store.statements import statement
 
 #: Of each kind of fault, so many are named; who has more needs a backup, not a list.
@@ -264,6 +264,8 @@ def _checkpoint(connection: Connection, place: Place, ledger: schema.Identity) -
         size = 0 if signed.newest is None else signed.newest.checkpoint.size
         if size <= tables.tree_size():
             hold_against(signed, tables)
+        else:
+            hold_entries_against(signed, _entries_up_to(connection, size))
     except (Unavailable, Refused) as error:
         yield Finding("checkpoint", str(error), "do as it says; until then no checkpoint is signed")
         return
@@ -271,3 +273,10 @@ def _checkpoint(connection: Connection, place: Place, ledger: schema.Identity) -
         yield Finding("checkpoint", "none yet")
     else:
         yield Finding("checkpoint", f"the log goes on from the {size} entries that were signed last")
+
+
+def _entries_up_to(connection: Connection, size: int) -> Iterator[bytes]:
+    after = 0
+    while rows := _rows(connection, "doctor_page", after=after, until=size, limit=PAGE):
+        yield from (bytes(entry) for *_, entry, _ in rows)
+        after = rows[-1][0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ledger import keyring as keys
 from ledger.errors import NotVerified, Refused, Unavailable
 from ledger.keyring import Keyring
 from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
-from ledger.proof.merkle import root_at
+from ledger.proof.merkle import Frontier, leaf_hash, root_at
 from ledger.proof.note import VerifierKey, parse_note, verify_note
 from ledger.proof.tiles import hash_reader
 from ledger.store.proofs import ProofTables, StoredCheckpoint
@@ -87,10 +87,26 @@ def hold_against(signed: Signed, tables: ProofTables) -> None:
     """`NotVerified` unless the tree's tables give, at each size that was signed, the root that was."""
     for one in signed.known:
         if root_of_tree(tables, one.checkpoint.size) != one.checkpoint.root:
-            raise NotVerified(
-                f"expected the root that was signed at size {one.checkpoint.size}, found another; the log was changed "
-                "since, and nothing is signed: run `consent audit`"
-            )
+            raise _changed_since(one)
+
+
+def hold_entries_against(signed: Signed, entries: Iterable[bytes]) -> None:
+    """The same of the entries themselves, from the first on: for tables that do not reach what was signed, as in a log
+    that lost its end and grew on."""
+    known = {one.checkpoint.size: one for one in signed.known}
+    frontier = Frontier()
+    for entry in entries:
+        frontier.append(leaf_hash(entry))
+        one = known.get(frontier.size)
+        if one is not None and frontier.root() != one.checkpoint.root:
+            raise _changed_since(one)
+
+
+def _changed_since(one: Known) -> NotVerified:
+    return NotVerified(
+        f"expected the root that was signed at size {one.checkpoint.size}, found another; the log was changed since, "
+        "and nothing is signed: run `consent audit`"
+    )
 
 
 def root_of_tree(tables: ProofTables, size: int) -> bytes:

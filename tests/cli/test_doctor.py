@@ -216,6 +216,28 @@ def test_a_clock_that_was_set_back(sound: Place, ledger: ConsentLedger, run_here
     assert "behind the newest entry" in found["clock"]["found"]
 
 
+def test_a_log_that_lost_its_signed_end_and_grew_on(sound: Place, ledger: ConsentLedger, run_here: RunCli) -> None:
+    ledger.record("ann", builders.toggled("on"))
+    assert run_here("checkpoint", place=sound).returncode == 0
+    # As a replica that was behind when it was promoted: no table knows of what came after.
+    break_log(
+        sound,
+        "DELETE FROM ledger.log_entry WHERE position > 7",
+        "ALTER TABLE ledger.checkpoint DISABLE TRIGGER ALL",
+        "DELETE FROM ledger.checkpoint",
+        "ALTER TABLE ledger.checkpoint ENABLE ALWAYS TRIGGER append_only",
+        "ALTER TABLE ledger.checkpoint ENABLE ALWAYS TRIGGER never_truncated",
+        "TRUNCATE ledger.tree_tile, ledger.stream_head, ledger.map_node",
+        "UPDATE ledger.sequenced SET tree_size = 0, map_covers = 0, map_streams = 0",
+    )
+    assert "the positions 8 to 9" in findings(run_here, sound, 1)["checkpoint"]["found"]
+    for to in ("on", "off", "on"):
+        ledger.record("ann", builders.toggled(to))
+    found = findings(run_here, sound, 1)
+    assert {check for check, one in found.items() if not one["ok"]} == {"checkpoint"}
+    assert "the root that was signed at size 9, found another" in found["checkpoint"]["found"]
+
+
 def test_a_secret_that_others_may_read_and_one_that_is_gone(sound: Place, run_here: RunCli) -> None:
     (secret,) = sound.state.rglob("erasure-secret")
     secret.chmod(0o640)
