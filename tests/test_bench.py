@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from bench import calling, picture, place, report, run
-from bench.figures import Comparison, Findings, Latency, Peak, in_turn
+from bench.figures import Comparison, Findings, Latency, Peak, Room, in_turn
 from bench.peers import installing
 from bench.sizes import SIZES
 
@@ -52,6 +52,7 @@ def test_the_report_says_what_was_missed_and_what_is_absent(tmp_path: Path) -> N
         comparisons=[comparison([1.0], [2.0], goal=3.0), comparison([5.0], [2.0], goal=2.0), comparison([1.0], [1.0])],
         latencies=[Latency(who="callers", rate=10.0, median=1.5, p99=None)],
         peaks=[Peak(work="import", size="s", mebibytes=12.0)],
+        rooms=[Room(what="table t: rows", entries=10, people=5, bytes=1_000)],
         absent={"Peer": "no registry"},
         notes=["a note"],
     )
@@ -63,6 +64,7 @@ def test_the_report_says_what_was_missed_and_what_is_absent(tmp_path: Path) -> N
         "**0.50 ×** (0.50 to 0.50) | ≥ 3 × | not met",
         "≥ 2 × | met",
         "- **w**, against a: 0.50 × of 3 ×. What bounds it: b. Tried: t. At most: not known.",
+        "| table t: rows | 100 | 200 |",
         "no registry",
     ):
         assert said in text
@@ -154,7 +156,7 @@ def test_every_section_runs(section: str, tmp_path: Path) -> None:
     found = msgspec.json.decode((tmp_path / "report.json").read_bytes(), type=dict[str, Findings])
     assert list(found) == [section]
     assert set(found[section].absent) == ({"UmaDB", "Emmett", "message-db"} if section == "appends" else set()), text
-    assert found[section].comparisons
+    assert found[section].rooms if section == "room" else found[section].comparisons
     assert all(row.ratio > 0 for row in found[section].comparisons)
     if section == "bulk":
         works = {"consent import", "consent audit", "consent projections rebuild"}
