@@ -81,7 +81,7 @@ def judge_with(consent: Consent, item: Item, run_started: datetime, now: datetim
     if not consent.decisions:
         return _undecided(consent, item, now)
     if basis is None:
-        return _verdict(consent, item, None, *_why_not_covered(consent, item.collected))
+        return _verdict(consent, item, None, *why_not_covered(consent, item.collected))
     return _verdict(consent, item, basis, *_under_its_terms(consent, basis, item, run_started))
 
 
@@ -116,7 +116,7 @@ def _undecided(consent: Consent, item: Item, now: datetime) -> Verdict:
     return _verdict(consent, item, None, "no-decision", f"shown {shown}, judged {when} the deadline{day}")
 
 
-def _why_not_covered(consent: Consent, collected: datetime) -> tuple[Reason, str | None]:
+def why_not_covered(consent: Consent, collected: datetime) -> tuple[Reason, str | None]:
     """The reason where no grant covers the item, in the order of the design's table."""
     denied = [interval for interval in consent.denied_at_accept if interval.covers(collected, collected)]
     if denied:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import calendar
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from ledger.errors import InvalidInput
 
 #: Of a moment beyond the calendar's last, as `9999-12-31` + `P5Y` is, nothing later can be said than this.
 LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
+#: Days of which it is remembered how long a duration from them is: the items of a run lie on some hundred days.
+MOST_DAYS = 4_096
 
 #: Hours and minutes are held here: some Pythons read 24:00 and +05:60, and every reader must agree.
 _HOUR_MINUTE = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
@@ -72,14 +75,20 @@ def later(moment: datetime, by: timedelta) -> datetime:
 
 def add_duration(moment: datetime, duration: str) -> datetime:
     """`moment` and a duration `PnY`, `PnM`, `PnW` or `PnD`, clamped to the month's last day (design, section 4)."""
+    days = _days_of(moment.date(), duration)
+    return LAST_MOMENT if days is None else later(moment, days)
+
+
+@lru_cache(maxsize=MOST_DAYS)
+def _days_of(day: date, duration: str) -> timedelta | None:
+    """How many days a duration is, counted from `day`; None where it ends after the calendar does."""
     if not _DURATION.match(duration):
         raise InvalidInput(f"expected a duration like P5Y, P6M, P2W or P30D, found {duration!r}")
     count, unit = int(duration[1:-1]), duration[-1]
     if unit in "WD":
-        return later(moment, timedelta(days=count * (7 if unit == "W" else 1)))
-    months = moment.month - 1 + count * (12 if unit == "Y" else 1)
-    year, month = moment.year + months // 12, months % 12 + 1
+        return timedelta(days=count * (7 if unit == "W" else 1))
+    months = day.month - 1 + count * (12 if unit == "Y" else 1)
+    year, month = day.year + months // 12, months % 12 + 1
     if year > LAST_MOMENT.year:
-        return LAST_MOMENT
-    day = min(moment.day, calendar.monthrange(year, month)[1])
-    return moment.replace(year=year, month=month, day=day)
+        return None
+    return day.replace(year=year, month=month, day=min(day.day, calendar.monthrange(year, month)[1])) - day

@@ -69,6 +69,7 @@ def test_verify_brings_up_to_date_and_finds_nothing(people: ConsentLedger, run_c
         "current-consent: 2 rows at position 6, all as the log says",
         "granted-intervals: 2 rows at position 6, all as the log says",
         "training-uses: 0 rows at position 6, all as the log says",
+        "verdict-spans: 2 rows at position 6, all as the log says",
     ]
 
 
