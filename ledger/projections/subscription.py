@@ -18,6 +18,7 @@ from ledger.projections.runner import Runner
 from ledger.projections.tables import PAGE, composed, unusable_as_error
 from ledger.store.database import connect
 from ledger.store.recorder import FOLLOW_SECONDS
+from ledger.store.statements import statement
 
 _TOKEN = re.compile(r"\A(?:(?P<ledger>[0-9a-f]{32}):)?(?P<position>0|[1-9][0-9]{0,15})\Z")
 
@@ -95,8 +96,11 @@ class Subscription:
         return self._runner.advance(self._projection) == self._runner.batch
 
     def has_fallen_behind(self) -> bool:
-        """Whether the log went on since the last page."""
-        return self._after is None or self._ledger.recorder.head() > self._after
+        """Whether the log went on since the last page; asked over the subscription's own connection, so that a server
+        which went away, and may come back as another, is noticed at once."""
+        with unusable_as_error(self._projection, self._name):
+            row = self._connection.execute(statement("select_head")).fetchone()
+        return self._after is None or (row is not None and row[0] > self._after)
 
     def wait_for(self, position: int, timeout: float) -> None:
         """Returns once the projection is at least as fresh as `position`; `Unavailable` after `timeout` seconds."""

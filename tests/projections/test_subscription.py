@@ -186,6 +186,17 @@ def test_a_read_waits_to_be_as_fresh_as_asked_and_then_fails(projection: Project
         assert rows_in_table(projection, ledger.place)[0] > head
 
 
+def test_a_follower_notices_at_once_that_the_server_went_away(projection: Projection, ledger: ConsentLedger) -> None:
+    with Subscription(ledger, projection) as subscription:
+        subscription.next_page()
+        assert not subscription.has_fallen_behind()
+        with builders.admin(ledger.place) as connection:
+            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            connection.execute(f"{cut} AND pid <> pg_backend_pid()")
+        with pytest.raises(Unavailable, match=r"expected the ledger at .* to answer"):
+            subscription.has_fallen_behind()
+
+
 def test_positions_that_the_log_has_not_reached_are_refused(projection: Projection, ledger: ConsentLedger) -> None:
     builders.grant(ledger, "ann")
     head = ledger.recorder.head()
