@@ -51,5 +51,9 @@ class LedgerMissing(Unavailable):
     """There is no ledger at that place; only `consent init` creates one."""
 
 
+class Stale(Unavailable):
+    """A replica knows the ledger as of longer ago than its caller allows, or not at all yet: ask again later."""
+
+
 class OutcomeUnknown(Unavailable):
     """The connection was lost during a commit and the entry could not be looked up: ask again with the same key."""
