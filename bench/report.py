@@ -14,10 +14,6 @@ from bench import picture
 from bench.figures import Comparison, Findings
 from bench.sizes import Sizes
 
-LEFT_OUT = {
-    "`Replica.may_use` against a look-up by primary key": "there is no `Replica` yet (it comes with the service)"
-}
-
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -75,9 +71,8 @@ def lines(about: About, found: dict[str, Findings]) -> Iterable[str]:
         yield from ("| what | bytes an entry | bytes a person |", "| --- | ---: | ---: |")
         yield from (f"| {one.what} | {one.bytes / one.entries:.0f} | {one.bytes / one.people:.0f} |" for one in rooms)
         yield ""
-    yield from ("## Left out, and why", "")
-    absent = {name: reason for each in findings for name, reason in each.absent.items()} | LEFT_OUT
-    yield from (f"- {name}: {reason}." for name, reason in absent.items())
+    if absent := {name: reason for each in findings for name, reason in each.absent.items()}:
+        yield from ("## Left out, and why", "", *(f"- {name}: {reason}." for name, reason in absent.items()))
     if notes := [note for each in findings for note in each.notes]:
         yield from ("", "## Notes", "", *(f"- {note}" for note in notes))
 

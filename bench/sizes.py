@@ -17,6 +17,7 @@ class Sizes:
     #: One subject of an item file has so many items.
     items_a_subject: int
     audit_subjects: tuple[int, ...]
+    replica_subjects: tuple[int, ...]
     map_streams: tuple[int, ...]
     checkpoint_entries: int
     shows_little: bool = False
@@ -31,6 +32,7 @@ SIZES = {
         items=(100_000, 1_000_000, 10_000_000),
         items_a_subject=100,
         audit_subjects=(1_000, 10_000, 100_000),
+        replica_subjects=(1_000, 10_000, 100_000),
         map_streams=(10_000, 100_000, 1_000_000),
         checkpoint_entries=10_000,
     ),
@@ -42,6 +44,7 @@ SIZES = {
         items=(2_000,),
         items_a_subject=20,
         audit_subjects=(200,),
+        replica_subjects=(200,),
         map_streams=(300,),
         checkpoint_entries=50,
         shows_little=True,

@@ -69,7 +69,6 @@ def test_the_report_says_what_was_missed_and_what_is_absent(tmp_path: Path) -> N
     ):
         assert said in text
     assert "say nothing" not in text
-    assert "Replica.may_use" in text
     assert msgspec.json.decode(data.read_bytes(), type=dict[str, Findings]) == {"appends": found}
     assert ElementTree.parse(image).getroot().tag.endswith("svg")  # noqa: S314 - written just now
     little = replace(about, size="small", sizes=SIZES["small"])
