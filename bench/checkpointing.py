@@ -87,7 +87,7 @@ def compare_appends(server: place.Server, at: Place, streams: int, sizes: Sizes,
     ours, theirs = in_turn(sizes.rounds, [_rate(sides[appends.TASKS]), _rate(sides[appends.PGBENCH])])
     found.comparisons.append(
         Comparison(
-            work="durable appends, 256 callers (asyncio), as the log grows",
+            work="durable appends, 256 callers (asyncio), of given entries, as the log grows",
             against=appends.PGBENCH,
             size=f"a log of {streams:,} entries",
             unit="appends",
