@@ -85,7 +85,7 @@ class Writer:
     def _append(self, append: Append) -> Outcome:
         waiting = Waiting(append)
         if not self._leads_at_once(waiting, self._queue.append):
-            waiting.woken.acquire()
+            waiting.sleep()
         if waiting.answer is None:
             self._lead(waiting)
         if isinstance(waiting.answer, Exception):
@@ -105,7 +105,7 @@ class Writer:
     def _append_all(self, appends: Sequence[Append]) -> list[Answer]:
         turn = Waiting(Append("", 0, ()))
         if not self._leads_at_once(turn, self._queue.appendleft):
-            turn.woken.acquire()
+            turn.sleep()
         try:
             self._take_batch(turn)
             return self._commit_together(appends)
@@ -137,11 +137,13 @@ class Writer:
                 waiting = self._queue.popleft()
                 if waiting.is_withdrawn:
                     continue
-                claims: set[str | bytes] = {waiting.append.stream, *(key.key for key in waiting.append.keys)}
-                if not waiting.append.entries or not taken.isdisjoint(claims):
+                append = waiting.append
+                keys = [key.key for key in append.keys]
+                if not append.entries or append.stream in taken or not taken.isdisjoint(keys):
                     postponed.append(waiting)
                 else:
-                    taken |= claims
+                    taken.add(append.stream)
+                    taken.update(keys)
                     self._batch.append(waiting)
             self._queue.extendleft(reversed(postponed))
             return self._batch
@@ -149,7 +151,7 @@ class Writer:
     def _hand_on(self) -> None:
         """Gives the lead to the next who waits, and wakes the batch, which has its answers."""
         with self._mutex:
-            batch, following = self._batch, self._queue[0] if self._queue else None
+            batch, leader, following = self._batch, self._leader, self._queue[0] if self._queue else None
             self._batch, self._leader = [], following
         for waiting in batch:
             if waiting.answer is None:
@@ -157,7 +159,7 @@ class Writer:
                 waiting.answer = outcome_unknown(waiting.append.stream, "its thread failed")
         if following is not None:
             self._give_lead(following)
-        wake(batch)
+        wake(batch, leader)
 
     def _give_lead(self, leader: Waiting | WaitingTask) -> None:
         if isinstance(leader, Waiting):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -227,6 +228,26 @@ def test_a_connection_above_the_1024th_file(ledger_place: Place) -> None:
         for file in files:
             file.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_thread_that_is_stopped_as_it_wakes_wakes_the_next(ledger: ConsentLedger, ledger_place: Place) -> None:
+    """The threads of a batch are woken one by the other: whatever comes to one of them, the rest are answered."""
+    now = b.now_of(ledger)
+    answers: dict[int, str] = {}
+
+    def append(number: int) -> None:
+        try:
+            answers[number] = ledger.writer.append(b.append_of(b.stream_of(number), 1, now, nonce=number)).name
+        except InterruptedError:
+            answers[number] = "stopped"
+
+    with one_batch(ledger_place, ledger) as start:
+        threads = [start(lambda number=number: append(number)) for number in range(6)]
+        for stopped in (threads[2], threads[5]):
+            set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+            assert set_exception(ctypes.c_ulong(stopped.ident or 0), ctypes.py_object(InterruptedError)) == 1
+    assert [answers[number] for number in range(6)] == ["stored", "stored", "stopped", "stored", "stored", "stopped"]
+    b.assert_whole(b.whole_log(ledger_place))
 
 
 # Its main thread appends, and is interrupted again and again, wherever it is; the others must not notice.
