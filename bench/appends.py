@@ -168,9 +168,9 @@ def compare(calls: dict[str, list[Calls]], sizes: Sizes) -> list[Comparison]:
         *row(f"{tasks}, {made}", TASKS_MADE, "Emmett, 64 callers", 1),
         *row(tasks_given, TASKS, "message-db, 64 clients", 1),
         *row(tasks_given, TASKS, "UmaDB, 64 threads", 1, f"{CLIENT}; {SERVER}"),
-        *row("the same, 64 callers (asyncio)", "ledger, 64 tasks", PGBENCH, None),
-        *row("the same, 4 processes of 64 callers (asyncio)", "ledger, 4 processes of 64 tasks", PGBENCH, None),
-        *row("the same, one caller alone", "ledger, 1 thread", "pgbench, 1 client", None),
+        *row("of given entries, 64 callers (asyncio)", "ledger, 64 tasks", PGBENCH, None),
+        *row("of given entries, 4 processes of 64 callers (asyncio)", "ledger, 4 processes of 64 tasks", PGBENCH, None),
+        *row("of given entries, one caller alone", "ledger, 1 thread", "pgbench, 1 client", None),
         *row("pgbench with more clients, for comparison", "pgbench, 64 clients", PGBENCH, None),
     ]
 
