@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
 from ledger.application import ConsentLedger
+from ledger.domain import consent
 from ledger.domain.as_of import History, Placed, as_of_moment, as_of_position
-from ledger.domain.consent import Record, record_of
+from ledger.domain.consent import Record
 from ledger.domain.eligibility import Verdict
 from ledger.domain.entry import Entry, decode_entry, topic_of
 from ledger.domain.events import DataUsedForTraining
@@ -118,10 +119,9 @@ def records_of(ledger: ConsentLedger, position: int | None = None) -> Iterator[R
     until = until_of(ledger, AsOf(position=position))
     terms = _placed(ledger.recorder.streams([TERMS_STREAM], until))
     catalogue = Catalogue(placed.entry.data for placed in terms)
-    decode = Decoder().decode
-    for stream, rows in groupby(ledger.recorder.by_stream(until), key=itemgetter(1)):
-        if is_subject_stream(stream):
-            yield record_of(stream, (decode(stored) for *_, stored in rows), catalogue)
+    pages = ledger.recorder.entries_by_stream(until)
+    entries = chain.from_iterable(map(Decoder().decode, pages))
+    return (record for record in consent.records_of(entries, catalogue) if is_subject_stream(record.stream))
 
 
 def compare_uses(

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,7 @@ import psycopg
 from msgspec import UNSET
 
 from ledger.domain.entry import LARGEST_ENTRY, Entry
-from ledger.domain.replaying import Decoder, Repeated
+from ledger.domain.replaying import PAGE, Decoder, Repeated
 from ledger.errors import InvalidEntry, InvalidInput, NotVerified, Refused, Unavailable
 from ledger.keyring import LOG_VARIABLE, Keyring, read_keyring, take_back, write_outside
 from ledger.proof.checkpoint import Checkpoint, parse_checkpoint
@@ -193,14 +194,20 @@ def _copy(
 
 def _entries(lines: BinaryIO, file: Path) -> Iterator[tuple[int, bytes, Entry | Repeated]]:
     """The entries with their positions; a line is one entry's bytes, and nothing else."""
-    position, decode = 0, Decoder().decode
+    position, decoder = 0, Decoder()
+    while page := list(islice(_lines(lines, file), PAGE)):
+        entries = decoder.decode(page)
+        for stored in page:
+            position += 1
+            try:
+                yield position, stored, next(entries)
+            except InvalidEntry as error:
+                raise _refused(file, position, f"a line that is none: {error}") from None
+
+
+def _lines(lines: BinaryIO, file: Path) -> Iterator[bytes]:
     while line := _next_line(lines, file):
-        position += 1
-        stored = line.removesuffix(b"\n")
-        try:
-            yield position, stored, decode(stored)
-        except InvalidEntry as error:
-            raise _refused(file, position, f"a line that is none: {error}") from None
+        yield line.removesuffix(b"\n")
 
 
 def _next_line(lines: BinaryIO, file: Path) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from ledger.domain.consent import Consent, consent_of, record_of
 from ledger.domain.eligibility import Item, Reason, Verdict, holds_at_run, judge_with, kinds_not_covered
@@ -62,7 +62,7 @@ def verdict_on(use: Entry, consent: Consent, run: Entry) -> Verdict:
     # An erasure after the run began does not undo what it used: it counts up to the later of the two.
     began = max(run_started, run.recorded)
     if consent.record.erased is not None and consent.record.erased > began:
-        consent = replace(consent, record=replace(consent.record, erased=None))
+        consent = replace(consent, record=structs.replace(consent.record, erased=None))
     if consent.record.erased is not None or data.basis is UNSET:
         return _without_basis(consent, data, run_started, began)
     return _judge_basis(consent, data, data.basis, run_started, began)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 
 from ledger.domain.consent import Record, fold
-from ledger.domain.entry import decode_entry
-from ledger.domain.replaying import Decoder
+from ledger.domain.entry import Entry, decode_entry
+from ledger.domain.replaying import PAGE, Decoder, Repeated
 from ledger.domain.terms import Catalogue
 from ledger.projections.projection import Projection, Row
 
@@ -33,16 +33,23 @@ def rows_of(
 ) -> Iterator[Row]:
     """The rows above `after` of streams that come one by one: (stream, position, stored bytes).
 
-    In memory is the record of one stream. A stream of n decisions costs one fold, and for each purpose the
+    In memory are a page and the record of one stream. A stream of n decisions costs one fold, and for each purpose the
     product of its grants and its withdrawals (`consent_of`), however many of the entries are new.
     """
-    decode = Decoder().decode
-    for stream, stored in groupby(entries, key=itemgetter(0)):
+    for stream, placed in groupby(_decoded(entries), key=itemgetter(0)):
         record = Record(stream=stream, catalogue=Catalogue())
         positions: dict[int, int] = {}
-        for _, position, bytes_ in stored:
-            entry = decode(bytes(bytes_))
+        for _, position, entry in placed:
             record.catalogue = published.at(position)
-            fold([entry], record)
+            fold((entry,), record)
             positions[entry.version] = position
         yield from (row for row in projection.rows(record, positions) if row.position > after)
+
+
+def _decoded(entries: Iterable[tuple[str, int, bytes]]) -> Iterator[tuple[str, int, Entry | Repeated]]:
+    """The same entries, decoded a page at a time."""
+    decoder, pending = Decoder(), iter(entries)
+    while page := list(islice(pending, PAGE)):
+        decoded = decoder.decode([stored for _, _, stored in page])
+        for (stream, position, _), entry in zip(page, decoded, strict=True):
+            yield stream, position, entry

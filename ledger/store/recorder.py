@@ -30,6 +30,8 @@ from ledger.store.writer import Append, Outcome, Writer
 
 #: A page of the log: large enough that its round trip does not count, small enough to hold.
 PAGE = 5_000
+#: The same where the page is one value: its bytes, half a megabyte, stay in a processor's cache on both sides.
+PAGE_OF_ENTRIES = 1_000
 #: How long a follower sleeps when there is nothing new; a notification in every commit would cost appends far more.
 FOLLOW_SECONDS = 0.1
 
@@ -209,6 +211,19 @@ class LogRecorder(ApplicationRecorder):
         ):
             yield rows
             _, stream, version, *_ = rows[-1]
+
+    def entries_by_stream(self, until: int) -> Iterator[list[bytes]]:
+        """The entries alone up to a position, stream by stream in the order of their keys; two pages in memory."""
+        return read_ahead(self._entry_pages(until))
+
+    def _entry_pages(self, until: int) -> Iterator[list[bytes]]:
+        stream, version = "", 0
+        while True:
+            parameters = {"stream": stream, "version": version, "until": until, "limit": PAGE_OF_ENTRIES}
+            [(page, stream, version)] = self._rows("select_entries_by_stream", parameters)
+            if page is None:
+                return
+            yield page
 
     def copy_streams(self, streams: Sequence[str], until: int) -> Iterator[bytes]:
         """Streams up to a position as CSV, for a bulk engine; nothing of it is held here."""
