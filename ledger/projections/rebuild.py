@@ -100,7 +100,8 @@ def _fill(runner: Runner, rebuilt: Tables, until: int, told: Told) -> None:
     """All rows as of `until`, stream by stream, so that each entry is read once however often its stream changed."""
     projection = rebuilt.projection
     entries = _by_stream(runner, projection, until, told)
-    rebuilt.write(rows_of(projection, entries, rebuilt.published(until), after=0))
+    rebuilt.fill(rows_of(projection, entries, rebuilt.published(until), after=0))
+    rebuilt.index()
     rebuilt.stand_at(until)
 
 

@@ -66,6 +66,7 @@ class Tables:
         if found is None:
             if self.stand_at(0):
                 self.create()
+                self.index()
             found = self._run("lock_position").fetchone()
         assert found is not None  # noqa: S101 - it was there, or was made, by us or by whoever we waited for
         return int(found[0])
@@ -79,6 +80,10 @@ class Tables:
         """Empty tables, which the service may read. Before they `stand_at` a position nobody takes them for filled."""
         for name in ("create_schema", self.projection.table, "grant_reading"):
             self._define(name)
+
+    def index(self) -> None:
+        """Their key and indexes: before the first batch, or after they were filled."""
+        self._define("index")
 
     def stand_at(self, position: int) -> bool:
         """Gives tables without a position one; False where somebody else did a moment before."""
@@ -118,6 +123,18 @@ class Tables:
         pending = iter(rows)
         while page := list(islice(pending, PAGE)):
             self._run("write_rows", rows=msgspec.json.encode(page).decode())
+
+    def fill(self, rows: Iterable[Row]) -> None:
+        """Puts rows, each of a key of its own, into tables that have no indexes yet."""
+        types = dict(self._run("select_types", table=f"{self.schema}.{self.projection.table}").fetchall())
+        copying = composed("copy_rows", self.projection, self.schema)
+        pending = iter(rows)
+        # A COPY a page: the pages of the log come over the same connection.
+        while page := list(islice(pending, PAGE)):
+            with self._connection.cursor().copy(copying) as copy:
+                copy.set_types([types[column] for column in self.projection.columns])
+                for row in page:
+                    copy.write_row(msgspec.structs.astuple(row))
 
     def count(self) -> tuple[int, int]:
         """How many rows stand, and how many are gone."""

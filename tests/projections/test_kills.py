@@ -90,7 +90,7 @@ def test_killed_in_the_middle_of_a_batch_it_applies_nothing_twice(
 
 KILLED_REBUILDS = {
     "its tables made": ("ledger.projections.rebuild", "_fill", "before", "1"),
-    "filled, without a position": (TABLES, "write", "after", "1"),
+    "filled, without a position": (TABLES, "index", "after", "1"),
     "filled, with a position": (TABLES, "stand_at", "after", "1"),
     "swapped, not committed": ("ledger.projections.rebuild", "_swap", "after", "1"),
     "moved, not committed": (TABLES, "move", "after", "1"),

@@ -123,3 +123,32 @@ def test_verify_counts_every_difference_and_names_the_first(
         rows = connection.execute(f"DELETE FROM {table_of(projection)}").rowcount
     verified = verify(runner, projection)
     assert (verified.differing, len(verified.named)) == (rows, 3)
+
+
+def test_a_rebuilt_table_has_the_columns_keys_and_indexes_of_a_fresh_one(
+    projection: Projection, ledger: ConsentLedger, runner: Runner
+) -> None:
+    Population(ledger, seed=11).grow(2)
+    runner.catch_up(projection)
+    fresh = definition(projection, ledger)
+    rebuild(runner, projection)
+    assert definition(projection, ledger) == fresh
+    assert len(fresh) == len(projection.columns) + 3
+
+
+def definition(projection: Projection, ledger: ConsentLedger) -> set[tuple[object, ...]]:
+    """The columns, the indexes and the owner of the live table, and who may do what with it."""
+    with builders.admin(ledger.place) as connection:
+        columns = connection.execute(
+            "SELECT attname, atttypid, attcollation, attnotnull, attnum FROM pg_attribute "
+            "WHERE attrelid = %s::regclass AND attnum > 0",
+            [table_of(projection)],
+        ).fetchall()
+        indexes = connection.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = %s", [projection.tables]
+        ).fetchall()
+        rights = connection.execute(
+            "SELECT relowner, relacl::text, relpersistence FROM pg_class WHERE oid = %s::regclass",
+            [table_of(projection)],
+        ).fetchall()
+    return {*columns, *indexes, *rights}

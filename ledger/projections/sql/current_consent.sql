@@ -9,7 +9,5 @@ CREATE TABLE {tables}.current_consent (
     terms    text COLLATE "C",
     plan     text COLLATE "C",
     gone     boolean NOT NULL,
-    position bigint NOT NULL,
-    PRIMARY KEY (stream, purpose)
-);
-CREATE INDEX ON {tables}.current_consent (position)
+    position bigint NOT NULL
+)

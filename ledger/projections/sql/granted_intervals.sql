@@ -8,7 +8,5 @@ CREATE TABLE {tables}.granted_intervals (
     quality  text COLLATE "C" NOT NULL,
     terms    text COLLATE "C",
     gone     boolean NOT NULL,
-    position bigint NOT NULL,
-    PRIMARY KEY (stream, purpose, version)
-);
-CREATE INDEX ON {tables}.granted_intervals (position)
+    position bigint NOT NULL
+)

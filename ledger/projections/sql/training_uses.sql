@@ -12,7 +12,5 @@ CREATE TABLE {tables}.training_uses (
     manifest        text COLLATE "C" NOT NULL,
     attested        boolean NOT NULL,
     gone            boolean NOT NULL,
-    position        bigint NOT NULL,
-    PRIMARY KEY (stream, version)
-);
-CREATE INDEX ON {tables}.training_uses (position)
+    position        bigint NOT NULL
+)
