@@ -12,14 +12,14 @@ from ledger.audit.entries import Entries
 from ledger.audit.findings import DAMAGE, DIFFERENCES, REMARKS, VIOLATIONS, Finding
 from ledger.audit.judging import judge_streams
 from ledger.audit.runs import judge_runs
-from ledger.audit.source import Row, Source
+from ledger.audit.source import Page, Source
 from ledger.audit.state import State
 from ledger.audit.tile_check import check_tiles
 from ledger.audit.tree import GrowingTree
 from ledger.errors import Refused
 from ledger.importing.watcher import Watcher
 from ledger.proof.checkpoint import Checkpoint
-from ledger.proof.merkle import HASH_SIZE, leaf_hash
+from ledger.proof.merkle import HASH_SIZE, leaf_hashes
 from ledger.proof.note import Note
 from ledger.proof.policy import Trust
 
@@ -127,15 +127,15 @@ class _Replay:
 
     def run(self) -> None:
         self._watch.now("reading the log", self._source.head())
-        for rows in self._source.pages():
-            leaves = [leaf_hash(row.stored) for row in rows]
-            old = min(max(self.seen - self.tree.size, 0), len(rows))
+        for page in self._source.pages():
+            leaves = leaf_hashes(page.stored)
+            old = min(max(self.seen - self.tree.size, 0), len(leaves))
             if old:
-                self._demand_same(rows[:old], leaves[:old])
+                self._demand_same(page.positions[:old], leaves[:old])
             self.checkpoints.grow(self.tree, leaves)
-            if old < len(rows):
-                self._take(rows[old:], leaves[old:])
-            self._watch.advance(len(rows))
+            if old < len(leaves):
+                self._take(Page(page.positions[old:], page.stored[old:]), leaves[old:])
+            self._watch.advance(len(leaves))
         if self.tree.size < self.seen:
             raise self._refused(
                 f"only {self.tree.size} entries: it was cut short, or an older copy was put in its place"
@@ -143,13 +143,13 @@ class _Replay:
         self._save()
         self.checkpoints.finish(self.tree)
 
-    def _demand_same(self, rows: Sequence[Row], leaves: Sequence[bytes]) -> None:
+    def _demand_same(self, positions: Sequence[int], leaves: Sequence[bytes]) -> None:
         before = self._before(len(leaves))
         if b"".join(leaves) == before:
             return
-        for row, leaf, start in zip(rows, leaves, range(0, len(before), HASH_SIZE), strict=True):
+        for position, leaf, start in zip(positions, leaves, range(0, len(before), HASH_SIZE), strict=True):
             if leaf != before[start : start + HASH_SIZE]:
-                raise self._refused(f"another entry at position {row.position}, so that its root there differs")
+                raise self._refused(f"another entry at position {position}, so that its root there differs")
 
     def _refused(self, found: str) -> Refused:
         root: bytes = self._state.get("root", b"")
@@ -158,13 +158,13 @@ class _Replay:
             f"state saw, found {found}; keep the state: it is what the log showed before"
         )
 
-    def _take(self, rows: Sequence[Row], leaves: Sequence[bytes]) -> None:
-        for row in rows:
-            if row.position != self._last + 1:
-                self._miss(row.position)
-            self._last = row.position
-            self._bytes += len(row.stored)
-        self.entries.take(rows, leaves)
+    def _take(self, page: Page, leaves: Sequence[bytes]) -> None:
+        for position in page.positions:
+            if position != self._last + 1:
+                self._miss(position)
+            self._last = position
+        self._bytes += sum(map(len, page.stored))
+        self.entries.take(page, leaves)
         self._leaves += leaves
         if len(self._leaves) >= self._batch or self._bytes >= BATCH_BYTES:
             self._save()

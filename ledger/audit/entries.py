@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import compress
 
 from msgspec import UNSET
 
 from ledger.audit.findings import Finding, Kind
 from ledger.audit.maps import Maps
+from ledger.audit.pages import Columns, Pages
 from ledger.audit.reading import Read, Reader
-from ledger.audit.source import Row
+from ledger.audit.source import Page
 from ledger.audit.state import State
-from ledger.audit.streams import Streams
+from ledger.audit.streams import Standing, Streams
 from ledger.audit.times import wrong_times
-from ledger.audit.trail import Trail
-from ledger.domain.events import SubjectMapPublished
-from ledger.domain.names import LOG_STREAM
+from ledger.audit.trail import Trail, unpublished
+from ledger.domain.events import Accepted, SubjectMapPublished, TermsShown
+from ledger.domain.names import stream_key
 from ledger.errors import InvalidEntry
 from ledger.proof.chain import chain_next
 
@@ -27,11 +28,12 @@ class Entries:
     def __init__(self, state: State) -> None:
         self._state = state
         self._reader = Reader()
+        self._pages = Pages(state.get("kinds", 1))
         self._streams = Streams(state)
         self._maps = Maps(state)
         self._trail = Trail(state)
         #: The highest recorded_at of the entries that were not imported.
-        self._highest: str = state.get("highest", "")
+        self._highest: bytes = state.get("highest", b"")
         self._found: list[Finding] = []
         self._map_entries: list[tuple[int, int, str]] = []
 
@@ -39,63 +41,116 @@ class Entries:
     def maps(self) -> Maps:
         return self._maps
 
-    def take(self, rows: Sequence[Row], leaves: Sequence[bytes]) -> None:
+    def take(self, page: Page, leaves: Sequence[bytes]) -> None:
         """The next entries with their leaf hashes."""
-        reads = [self._read(row) for row in rows]
-        self._streams.load({read.stream for read in reads if read is not None})
-        standing = self._streams.standing
-        moved = self._maps.moved
-        keep = self._trail.keep
-        for (position, stored), leaf, read in zip(rows, leaves, reads, strict=True):
-            if read is None:
+        columns = self._pages.read(page.stored)
+        reads: list[Read | None] = [None] * len(leaves)
+        if None in columns.kinds:
+            valid = self._read_by_themselves(page, columns, reads)
+            if not all(valid):
+                page, columns = page.only(valid), columns.only(valid)
+                leaves, reads = list(compress(leaves, valid)), list(compress(reads, valid))
+        self._streams.load(set(columns.keys))
+        self._walk(page, leaves, columns, reads)
+        self._trail.history.keep_known(page.positions, columns)
+
+    def _read_by_themselves(self, page: Page, columns: Columns, reads: list[Read | None]) -> list[bool]:
+        """Reads what is of no known kind; which entries of the page are some."""
+        valid = [True] * len(reads)
+        for place, kind in enumerate(columns.kinds):
+            if kind is not None:
                 continue
-            data, stream, version, occurred_at, recorded_at, imported = read
-            stands = standing[stream]
-            if version != stands.length + 1:
-                self._find(position, read, "version-wrong", f"version {version}, after {stands.length} of its stream")
-            # What needs a look has a time that falls, was imported, or did not occur when it was recorded.
-            is_plain = imported is UNSET
-            if (
-                recorded_at < stands.recorded
-                or recorded_at < self._highest
-                or not is_plain
-                or occurred_at != recorded_at
-            ):
-                for kind, found in wrong_times(read, stands.recorded or None, self._highest):
-                    self._find(position, read, kind, found)
-            if is_plain and recorded_at > self._highest:
-                self._highest = recorded_at
+            stored = page.stored[place]
+            try:
+                reads[place] = read = self._reader.read(stored)
+            except InvalidEntry as error:
+                position = page.positions[place]
+                self._found.append(Finding("entry-invalid", f"position {position}: {error}", position))
+                valid[place] = False
+                continue
+            self._pages.meet(stored, read)
+            columns.keys[place] = stream_key(read.stream)
+            columns.versions[place] = read.version
+            columns.recorded[place] = read.recorded_at.encode()
+        return valid
+
+    def _walk(self, page: Page, leaves: Sequence[bytes], columns: Columns, reads: Sequence[Read | None]) -> None:
+        """Each entry after the ones before it, in its stream and in the log."""
+        standing = self._streams.standing
+        published = self._trail.published
+        unjudged = self._trail.unjudged.add
+        positions, keys, versions = page.positions, columns.keys, columns.versions
+        heads: list[bytes] = []
+        mapped = 0
+        rows = zip(leaves, columns.kinds, keys, versions, columns.recorded, strict=True)
+        for place, (leaf, kind, key, version, recorded) in enumerate(rows):
+            stands = standing[key]
+            read = None
+            if kind is None:
+                read = reads[place]
+                assert read is not None  # noqa: S101 - what is of no known kind was read by itself
+                imported = read.imported is not UNSET
+                self._look(positions[place], read, stands)
+                self._trail.keep(positions[place], key, page.stored[place], read, stands)
+            else:
+                # An import is as late as it was taken in.
+                moment = kind.at or recorded
+                imported = bool(kind.at)
+                if (
+                    version != stands.length + 1
+                    or recorded < stands.recorded
+                    or moment < self._highest
+                    or recorded > moment
+                    or kind.moved
+                    or not (kind.terms is None or kind.terms in published)
+                ):
+                    self._look(positions[place], self._reader.read(page.stored[place]), stands)
+            if recorded > self._highest and not imported:
+                self._highest = recorded
             stands.length = version
             stands.head = head = chain_next(stands.head, version, leaf)
-            stands.recorded = max(recorded_at, stands.recorded)
-            moved((position, stands.key, version, head))
-            keep(position, stored, read, stands)
-            if stream == LOG_STREAM and isinstance(data, SubjectMapPublished):
-                self._found += self._maps.check(position, version, data)
-                self._map_entries.append((position, data.covers, recorded_at))
-                moved = self._maps.moved
+            if recorded > stands.recorded:
+                stands.recorded = recorded
+            heads.append(head)
+            if stands.uses:
+                unjudged(key)
+            if read is not None and isinstance(read.data, SubjectMapPublished):
+                mapped = self._moved(positions, keys, versions, heads, mapped)
+                self._found += self._maps.check(positions[place], version, read.data)
+                self._map_entries.append((positions[place], read.data.covers, read.recorded_at))
+        self._moved(positions, keys, versions, heads, mapped)
+
+    def _moved(
+        self, positions: Sequence[int], keys: list[bytes], versions: list[int], heads: list[bytes], after: int
+    ) -> int:
+        """Tells the maps of the streams that moved on; how many entries of the page they know of."""
+        known = len(heads)
+        self._maps.moved((positions[after:known], keys[after:known], versions[after:known], heads[after:]))
+        return known
+
+    def _look(self, position: int, read: Read, stands: Standing) -> None:
+        """What may be wrong with an entry at its place."""
+        if read.version != stands.length + 1:
+            found = f"version {read.version}, after {stands.length} of its stream"
+            self._find(position, read, "version-wrong", found)
+        for kind, found in wrong_times(read, stands.recorded.decode() or None, self._highest.decode()):
+            self._find(position, read, kind, found)
+        if isinstance(read.data, TermsShown | Accepted) and read.data.terms not in self._trail.published:
+            self._found.append(unpublished(position, read, read.data.terms))
 
     def save(self) -> None:
         """Writes what changed since the last commit."""
         self._state.add("log", "", self._found)
         self._state.write("INSERT INTO map_entry VALUES (?, ?, ?)", self._map_entries)
+        self._state.write("INSERT INTO kind VALUES (?, ?)", self._pages.new)
         self._found, self._map_entries = [], []
+        self._pages.new.clear()
         self._streams.save()
         self._maps.save()
         self._trail.save()
-        self._state.put(highest=self._highest)
-
-    def _read(self, row: Row) -> Read | None:
-        try:
-            return self._reader.read(row.stored)
-        except InvalidEntry as error:
-            self._found.append(Finding("entry-invalid", f"position {row.position}: {error}", row.position))
-            return None
+        self._state.put(highest=self._highest, kinds=self._pages.next_number)
 
     def _find(self, position: int, read: Read, kind: Kind, found: str) -> None:
         sentence = f"expected an entry at position {position} that may stand there, found {found}"
-        self._found.append(Finding(kind, sentence, position, read.stream, read.version, _details(read)))
-
-
-def _details(read: Read) -> dict[str, Any]:
-    return {"recorded_at": read.recorded_at}
+        details = {"recorded_at": read.recorded_at}
+        self._found.append(Finding(kind, sentence, position, read.stream, read.version, details))

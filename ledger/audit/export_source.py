@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger.audit.source import Row, Source
+from ledger.audit.source import Page, Source
 from ledger.domain.entry import LARGEST_ENTRY
 from ledger.errors import Unavailable
 from ledger.proof.note import LARGEST_NOTE
@@ -26,13 +26,13 @@ class ExportSource(Source):
     def head(self) -> int | None:
         return None
 
-    def pages(self) -> Iterator[Sequence[Row]]:
+    def pages(self) -> Iterator[Page]:
         try:
             with self._path.open("rb") as file:
-                position = 0
-                while page := self._page(file, position):
-                    yield page
-                    position = page[-1].position
+                first = 1
+                while lines := self._lines(file):
+                    yield Page(range(first, first + len(lines)), lines)
+                    first += len(lines)
         except OSError as error:
             raise Unavailable(f"expected an export at {self._path}, found: {error.strerror or error}") from None
 
@@ -40,14 +40,17 @@ class ExportSource(Source):
         if self._checkpoint is not None:
             yield note_of(self._checkpoint)
 
-    def _page(self, file: BinaryIO, position: int) -> list[Row]:
-        rows: list[Row] = []
+    def _lines(self, file: BinaryIO) -> list[bytes]:
+        lines: list[bytes] = []
         # One byte for the line's end, and one that shows that it is too long.
-        while len(rows) < _PAGE and (line := file.readline(LARGEST_ENTRY + 2)):
-            rows.append(Row(position + len(rows) + 1, line.removesuffix(b"\n")))
+        while len(lines) < _PAGE and (line := file.readline(LARGEST_ENTRY + 2)):
+            if line.endswith(b"\n"):
+                lines.append(line[:-1])
+                continue
+            lines.append(line)
             while line and not line.endswith(b"\n"):
                 line = file.readline(LARGEST_ENTRY + 2)
-        return rows
+        return lines
 
 
 def note_of(path: Path) -> bytes:

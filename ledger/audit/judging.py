@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import structs
 
 from ledger.audit.findings import Finding, Kind
+from ledger.audit.history import Histories, Known, Whole, unjudged_streams
 from ledger.audit.reading import Reader
 from ledger.audit.state import State
-from ledger.audit.trail import StoredEntry, catalogue_of, streams_of, unjudged_parts
+from ledger.audit.trail import catalogue_of
 from ledger.domain.as_of import Placed
 from ledger.domain.entry import decode_entry
+from ledger.domain.events import DataUsedForTraining
 from ledger.domain.uses import is_backdated
 from ledger.importing.watcher import Watcher
 from ledger.proof.verdicts import UseJudged, judge_uses
@@ -30,13 +32,14 @@ def judge_streams(state: State, watch: Watcher) -> None:
     (count,) = next(state.rows("SELECT count(*) FROM unjudged_stream"))
     watch.now("judging the uses", count)
     judge = _Judge(state)
+    histories = Histories(state)
     since = 0
-    for part, names in unjudged_parts(state):
-        judged = {name: list(judge.stream(entries)) for name, entries in streams_of(state, part, names).items()}
-        state.replace("stream", judged)
-        state.write("DELETE FROM unjudged_stream WHERE name = ?", ((name,) for name in names))
-        watch.advance(len(names))
-        since += len(names)
+    for keys in unjudged_streams(state):
+        streams = histories.streams(keys)
+        state.replace("stream", {key.hex(): list(judge.stream(entries)) for key, entries in streams.items()})
+        state.write("DELETE FROM unjudged_stream WHERE key = ?", ((key,) for key in keys))
+        watch.advance(len(keys))
+        since += len(keys)
         if since >= _COMMIT:
             state.commit()
             since = 0
@@ -50,11 +53,11 @@ class _Judge:
         self._reader = Reader()
         self._runs: dict[str, Sequence[Placed]] = {}
 
-    def stream(self, stored: Sequence[StoredEntry]) -> Iterator[Finding]:
+    def stream(self, entries: Sequence[Known | Whole]) -> Iterator[Finding]:
         """What is to be said of the uses in one stream."""
-        history = [Placed(position or 0, self._reader.entry(entry)) for position, entry in stored]
-        # Only of uses the position was kept, and only theirs is asked for.
-        runs = {run: self._run(run) for run in {one.entry.data.run for one in history if one.position}}
+        history = [Placed(one.position, self._reader.entry(one.stored)) for one in entries]
+        named = {one.entry.data.run for one in history if isinstance(one.entry.data, DataUsedForTraining)}
+        runs = {run: self._run(run) for run in named}
         uses = judge_uses(history, runs, self._catalogue)
         for use in uses:
             if use.violations:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from psycopg import IsolationLevel
@@ -10,7 +10,7 @@ from psycopg import IsolationLevel
 from ledger.application import ConsentLedger, open_ledger
 from ledger.audit.findings import Finding
 from ledger.audit.maps import Maps
-from ledger.audit.source import ReadTile, Row, Source
+from ledger.audit.source import Page, ReadTile, Source
 from ledger.importing.watcher import Watcher
 from ledger.projections import PROJECTIONS
 from ledger.projections.rebuild import Difference, verify
@@ -44,10 +44,10 @@ class LedgerSource(Source):
     def head(self) -> int | None:
         return self._head
 
-    def pages(self) -> Iterator[Sequence[Row]]:
+    def pages(self) -> Iterator[Page]:
         after = 0
         while rows := self._ledger.recorder.page(after, self._head):
-            yield [Row(position, bytes(stored)) for position, _, _, _, stored in rows]
+            yield Page([row[0] for row in rows], [bytes(row[4]) for row in rows])
             after = rows[-1][0]
 
     def checkpoints(self) -> Iterator[bytes]:

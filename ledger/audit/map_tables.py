@@ -122,7 +122,7 @@ class MapTables:
             yield number, _pairs(joined)
 
     def _read(self, numbers: Collection[int]) -> dict[int, list[Pair]]:
-        query = "SELECT number, pairs FROM bucket WHERE number IN (SELECT value FROM json_each(?))"
+        query = "SELECT number, pairs FROM bucket WHERE number IN"
         return {number: _pairs(joined) for number, joined in self._state.rows_of(query, numbers)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ledger.audit.findings import Finding, Kind
@@ -12,8 +13,8 @@ from ledger.domain.events import SubjectMapPublished
 from ledger.domain.names import LOG_STREAM
 from ledger.proof.subject_map import Pair
 
-#: How a stream moved on: at a position, the stream with this key came to this length and head.
-Change = tuple[int, bytes, int, bytes]
+#: How streams moved on: at these positions, the streams with these keys came to these lengths and heads.
+Changes = tuple[Sequence[int], Sequence[bytes], Sequence[int], Sequence[bytes]]
 
 _CHANGE = struct.Struct(">Q32sQ32s")
 #: Streams that are folded into the map at once, so that memory stays bounded where one map covers a whole log.
@@ -29,8 +30,12 @@ class Maps:
         self._covers: int = state.get("covers", 0)
         self._streams: int = state.get("map_streams", 0)
         #: Of the entries since the last commit, those that no map covered yet.
-        self._pending: list[Change] = []
-        self.moved = self._pending.append
+        self._pending: list[Changes] = []
+
+    def moved(self, changes: Changes) -> None:
+        """Streams that moved on, in the order of the positions."""
+        if changes[0]:
+            self._pending.append(changes)
 
     @property
     def covers(self) -> int:
@@ -85,36 +90,39 @@ class Maps:
     def _until(self, covers: int) -> Iterator[dict[bytes, tuple[int, bytes]]]:
         """Where streams stood at `covers`, some at a time; what is read is pending no more."""
         heads: dict[bytes, tuple[int, bytes]] = {}
-        for position, key, length, head in self._changes(covers):
-            if position > self._covers:
-                heads[key] = length, head
-                if len(heads) >= MOST_CHANGES:
-                    yield heads
-                    heads = {}
+        for _, keys, lengths, ends in self._changes(covers):
+            heads.update(zip(keys, zip(lengths, ends, strict=True), strict=True))
+            if len(heads) >= MOST_CHANGES:
+                yield heads
+                heads = {}
         if heads:
             yield heads
         self._state.connection.execute("DELETE FROM pending WHERE last <= ?", (covers,))
-        self._pending = [change for change in self._pending if change[0] > covers]
-        self.moved = self._pending.append
+        self._pending = [after for changes in self._pending if (after := _cut(changes, covers, None))[0]]
 
-    def _changes(self, covers: int) -> Iterator[Change]:
+    def _changes(self, covers: int) -> Iterator[Changes]:
+        """Those that the map does not cover yet, up to `covers`."""
         query = "SELECT changes FROM pending WHERE last > ? ORDER BY last"
         for (joined,) in self._state.rows(query, self._covers):
-            for change in _CHANGE.iter_unpack(joined):
-                if change[0] > covers:
-                    return
-                yield change
-        for change in self._pending:
-            if change[0] > covers:
-                return
-            yield change
+            positions, keys, lengths, heads = zip(*_CHANGE.iter_unpack(joined), strict=True)
+            yield _cut((positions, keys, lengths, heads), self._covers, covers)
+        for changes in self._pending:
+            yield _cut(changes, self._covers, covers)
 
     def save(self) -> None:
         """Writes what changed since the last commit."""
         if self._pending:
-            joined = b"".join(_CHANGE.pack(*change) for change in self._pending)
-            self._state.write("INSERT INTO pending VALUES (?, ?)", [(self._pending[-1][0], joined)])
+            rows = (row for changes in self._pending for row in zip(*changes, strict=True))
+            joined = b"".join(_CHANGE.pack(*row) for row in rows)
+            self._state.write("INSERT INTO pending VALUES (?, ?)", [(self._pending[-1][0][-1], joined)])
             self._pending = []
-            self.moved = self._pending.append
         self._tables.save()
         self._state.put(covers=self._covers, map_streams=self._streams)
+
+
+def _cut(changes: Changes, after: int, until: int | None) -> Changes:
+    """Of these, the ones after one position, and up to another."""
+    positions = changes[0]
+    first = bisect_right(positions, after)
+    last = len(positions) if until is None else bisect_right(positions, until)
+    return positions[first:last], changes[1][first:last], changes[2][first:last], changes[3][first:last]

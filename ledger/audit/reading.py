@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
 
-from ledger.domain.entry import LARGEST_ENTRY, Entry, Imported, decode_entry, make_entry
+from ledger.domain.entry import LARGEST_ENTRY, Entry, Imported, decode_entry, make_entry, topic_of
 from ledger.domain.events import DataUsedForTraining, Event
 
 #: First parts that are remembered: more than one catalogue and its surfaces make, less than a store of 100 MB.
@@ -37,6 +37,7 @@ _TIMES = (1, 2, 5, 6)
 _NONCE = ',"nonce":"'
 _IMPORTED = ',"imported":{"at":"'
 _EVIDENCE = ',"evidence":"'
+_USED = f'"event":"{topic_of(DataUsedForTraining)}"'
 _EVIDENCE_LENGTH = len(_EVIDENCE) + 64 + 1
 
 
@@ -92,6 +93,9 @@ class Reader:
             text = stored.decode()
         except UnicodeDecodeError:
             return None
+        if _USED in text:
+            # No two uses say the same.
+            return None
         start = text.rfind(_NONCE)
         if start > 0 and text[start - 1] == "}":
             start = text.rfind(_IMPORTED, 0, start)
@@ -121,8 +125,7 @@ class Reader:
         if len(self._seen) >= MOST_SEEN or len(self._days) >= MOST_SEEN:
             self._seen.clear()
             self._days.clear()
-        # No two uses say the same.
-        if len(first) <= LONGEST_SEEN and not isinstance(data, DataUsedForTraining):
+        if len(first) <= LONGEST_SEEN:
             self._seen[first] = data
         self._days.update(groups[place][:10] for place in _TIMES if groups[place] is not None)
         return data

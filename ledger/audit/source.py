@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import compress
 from typing import NamedTuple, Protocol
 
 from ledger.audit.findings import Finding
@@ -10,11 +11,14 @@ from ledger.audit.maps import Maps
 from ledger.importing.watcher import Watcher
 
 
-class Row(NamedTuple):
-    """One entry as the source has it."""
+class Page(NamedTuple):
+    """Some entries as the source has them, and beside them their positions, which rise."""
 
-    position: int
-    stored: bytes
+    positions: Sequence[int]
+    stored: Sequence[bytes]
+
+    def only(self, wanted: Sequence[bool]) -> Page:
+        return Page(list(compress(self.positions, wanted)), list(compress(self.stored, wanted)))
 
 
 #: (level, number, width) to the hashes of a tile that the source keeps, b"" where it has none.
@@ -31,7 +35,7 @@ class Source(Protocol):
         """How many entries there are, None where only reading to the end tells."""
         ...
 
-    def pages(self) -> Iterator[Sequence[Row]]:
+    def pages(self) -> Iterator[Page]:
         """All entries in the order of their positions, some at a time."""
         ...
 

@@ -20,13 +20,13 @@ from ledger.audit.findings import Finding, Kind, Scope
 from ledger.errors import Unavailable
 
 #: What tells the file from another program's, and this version's layout from others ("Cled").
-_APPLICATION, _LAYOUT = 0x436C6564, 1
+_APPLICATION, _LAYOUT = 0x436C6564, 2
 #: How much of the file SQLite keeps in memory, in KiB.
 _CACHE = 64 * 1024
 #: Pages of SQLite's own log before they are copied into the file, 64 MB: a page that changes often is copied once.
 _LOG_PAGES = 16_000
-#: Rows that one statement asks for: SQLite takes them as one JSON text.
-_AT_ONCE = 10_000
+#: Rows that one statement asks for: no build of SQLite takes fewer parameters.
+_AT_ONCE = 999
 
 
 class State:
@@ -50,11 +50,11 @@ class State:
         return self.connection.execute(query, parameters)
 
     def rows_of(self, query: str, keys: Collection[Any]) -> Iterator[Any]:
-        """The rows of many keys: `query` names them as `(SELECT value FROM json_each(?))`."""
+        """The rows of many keys, in whose list `query` ends: `… IN`."""
         listed = list(keys)
         for start in range(0, len(listed), _AT_ONCE):
-            asked = msgspec.json.encode(listed[start : start + _AT_ONCE]).decode()
-            yield from self.connection.execute(query, (asked,))
+            asked = listed[start : start + _AT_ONCE]
+            yield from self.connection.execute(f"{query} ({', '.join('?' * len(asked))})", asked)
 
     def write(self, statement: str, rows: Iterable[Any]) -> None:
         self.connection.executemany(statement, rows)
@@ -139,8 +139,13 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (layout,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables and (application, layout) != (_APPLICATION, _LAYOUT):
+    if tables and application != _APPLICATION:
         raise Unavailable(f"expected an auditor's state at {path}, found another file; name another one with --state")
+    if tables and layout != _LAYOUT:
+        raise Unavailable(
+            f"expected an auditor's state of layout {_LAYOUT} at {path}, found one of layout {layout}, of another "
+            "version of consent; keep it for that version, and name another one with --state, which is made anew"
+        )
     connection.execute(f"PRAGMA cache_size = -{_CACHE}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.audit.export_source import note_of
-from ledger.audit.source import ReadTile, Row, Source
+from ledger.audit.source import Page, ReadTile, Source
 from ledger.domain.entry import LARGEST_ENTRY
 from ledger.errors import NotVerified, Unavailable
 from ledger.proof.checkpoint import parse_checkpoint
@@ -30,13 +30,13 @@ class TilesSource(Source):
     def head(self) -> int | None:
         return self._size
 
-    def pages(self) -> Iterator[Sequence[Row]]:
+    def pages(self) -> Iterator[Page]:
         for level, number, width in tiles_of(self._size):
             if level:
                 return
             first = number * TILE_WIDTH + 1
             entries = self._bundle(number, width, first)
-            yield [Row(first + index, stored) for index, stored in enumerate(entries)]
+            yield Page(range(first, first + width), entries)
 
     def checkpoints(self) -> Iterator[bytes]:
         yield self._note

@@ -249,5 +249,5 @@ def test_an_export_is_read_in_pages(export: KeptExport, monkeypatch: pytest.Monk
     export.put(log)
     monkeypatch.setattr("ledger.audit.export_source._PAGE", 4)
     pages = list(ExportSource(export.file).pages())
-    assert [[row.position for row in page] for page in pages] == [[1, 2, 3, 4], [5, 6, 7, 8], [9]]
+    assert [list(page.positions) for page in pages] == [[1, 2, 3, 4], [5, 6, 7, 8], [9]]
     assert audited(export).is_clean
