@@ -6,7 +6,7 @@ for every map that a log ever published. Of the state only the buckets are kept:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
 from itertools import chain
 
@@ -27,7 +27,7 @@ class MapTables:
     def __init__(self, state: State) -> None:
         self._state = state
         #: Of buckets that were asked for lately.
-        self._held: dict[int, list[Pair]] = {}
+        self._held: dict[int, dict[bytes, bytes]] = {}
         self._count = 0
         self._unsaved: set[int] = set()
         self._unfolded: set[int] = set()
@@ -37,28 +37,27 @@ class MapTables:
 
     def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
         """The pairs in these buckets, sorted by key; an empty one is left out."""
-        missing = [number for number in numbers if number not in self._held]
-        found = {number: self._held[number] for number in numbers if number in self._held}
-        return found | self._read(missing)
+        held = self._held
+        found = self._read([number for number in numbers if number not in held])
+        found |= {number: held[number] for number in numbers if number in held}
+        return {number: sorted(pairs.items()) for number, pairs in found.items()}
 
     def write(self, heads: Mapping[bytes, tuple[int, bytes]]) -> int:
         """Takes in where streams stand; how many of them are new."""
-        by_bucket: dict[int, list[bytes]] = {}
-        for key in heads:
-            by_bucket.setdefault(bucket_of(key), []).append(key)
+        numbers = [bucket_of(key) for key in heads]
+        touched = set(numbers)
         held = self._held
-        held.update(self._read([number for number in by_bucket if number not in held]))
+        held.update(self._read([number for number in touched if number not in held]))
         new = 0
-        for number, keys in by_bucket.items():
-            values = dict(held.get(number, ()))
-            before = len(values)
-            for key in keys:
-                values[key] = stream_value(*heads[key])
-            new += len(values) - before
-            held[number] = sorted(values.items()) if len(values) > 1 else list(values.items())
+        for number, (key, head) in zip(numbers, heads.items(), strict=True):
+            pairs = held.get(number)
+            if pairs is None:
+                pairs = held[number] = {}
+            new += key not in pairs
+            pairs[key] = stream_value(*head)
         self._count += len(heads)
-        self._unsaved.update(by_bucket)
-        self._unfolded.update(by_bucket)
+        self._unsaved |= touched
+        self._unfolded |= touched
         if self._count > MOST_HELD:
             self.save()
         return new
@@ -67,9 +66,11 @@ class MapTables:
         """The root of the map, 32 bytes; zeros while it is empty."""
         if not self._folded:
             # The state is opened again: what it has of the map is folded once.
-            for number, pairs in self._all():
-                self._set(number, pairs)
-            self._up(range(2 * _FIRST - 1, _FIRST - 1, -1))
+            places = []
+            for number, joined in self._state.rows("SELECT number, pairs FROM bucket"):
+                self._set(number, list(_pairs(joined).items()))
+                places.append(_FIRST + number)
+            self._up(places)
             self._folded = True
         if self._unfolded:
             for number, touched in self.buckets(self._unfolded).items():
@@ -83,7 +84,7 @@ class MapTables:
         held = self._held
         self._state.write(
             "INSERT OR REPLACE INTO bucket VALUES (?, ?)",
-            ((number, b"".join(chain.from_iterable(held[number]))) for number in sorted(self._unsaved)),
+            ((number, _joined(held[number])) for number in sorted(self._unsaved)),
         )
         self._unsaved.clear()
         if self._count > MOST_HELD:
@@ -102,7 +103,7 @@ class MapTables:
         """Hashes all nodes above these places of one depth anew, depth by depth."""
         kinds, hashes = self._kinds, self._hashes
         level = {place >> 1 for place in places}
-        while level != {0}:
+        while level and level != {0}:
             for place in level:
                 left = place << 1
                 kind = kinds[left] + kinds[left + 1]
@@ -117,14 +118,14 @@ class MapTables:
                     kinds[place], hashes[place] = EMPTY_NODE, EMPTY
             level = {place >> 1 for place in level}
 
-    def _all(self) -> Iterator[tuple[int, list[Pair]]]:
-        for number, joined in self._state.rows("SELECT number, pairs FROM bucket"):
-            yield number, _pairs(joined)
-
-    def _read(self, numbers: Collection[int]) -> dict[int, list[Pair]]:
+    def _read(self, numbers: Collection[int]) -> dict[int, dict[bytes, bytes]]:
         query = "SELECT number, pairs FROM bucket WHERE number IN"
         return {number: _pairs(joined) for number, joined in self._state.rows_of(query, numbers)}
 
 
-def _pairs(joined: bytes) -> list[Pair]:
-    return [(joined[at : at + _HASH], joined[at + _HASH : at + _PAIR]) for at in range(0, len(joined), _PAIR)]
+def _pairs(joined: bytes) -> dict[bytes, bytes]:
+    return {joined[at : at + _HASH]: joined[at + _HASH : at + _PAIR] for at in range(0, len(joined), _PAIR)}
+
+
+def _joined(pairs: Mapping[bytes, bytes]) -> bytes:
+    return b"".join(chain.from_iterable(sorted(pairs.items())))
