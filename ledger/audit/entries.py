@@ -10,6 +10,7 @@ from msgspec import UNSET
 from ledger.audit.findings import Finding, Kind
 from ledger.audit.maps import Maps
 from ledger.audit.pages import Columns, Pages
+from ledger.audit.pages import Kind as PageKind
 from ledger.audit.reading import Read, Reader
 from ledger.audit.source import Page
 from ledger.audit.state import State
@@ -77,11 +78,12 @@ class Entries:
     def _walk(self, page: Page, leaves: Sequence[bytes], columns: Columns, reads: Sequence[Read | None]) -> None:
         """Each entry after the ones before it, in its stream and in the log."""
         standing = self._streams.standing
-        published = self._trail.published
         unjudged = self._trail.unjudged.add
         positions, keys, versions = page.positions, columns.keys, columns.versions
         heads: list[bytes] = []
         mapped = 0
+        highest = self._highest
+        wanting = self._wanting_a_look(columns)
         rows = zip(leaves, columns.kinds, keys, versions, columns.recorded, strict=True)
         for place, (leaf, kind, key, version, recorded) in enumerate(rows):
             stands = standing[key]
@@ -90,23 +92,22 @@ class Entries:
                 read = reads[place]
                 assert read is not None  # noqa: S101 - what is of no known kind was read by itself
                 imported = read.imported is not UNSET
-                self._look(positions[place], read, stands)
+                self._look(positions[place], read, stands, highest)
                 self._trail.keep(positions[place], key, page.stored[place], read, stands)
             else:
                 # An import is as late as it was taken in.
                 moment = kind.at or recorded
-                imported = bool(kind.at)
+                imported = moment is not recorded
                 if (
                     version != stands.length + 1
                     or recorded < stands.recorded
-                    or moment < self._highest
+                    or moment < highest
                     or recorded > moment
-                    or kind.moved
-                    or not (kind.terms is None or kind.terms in published)
+                    or kind in wanting
                 ):
-                    self._look(positions[place], self._reader.read(page.stored[place]), stands)
-            if recorded > self._highest and not imported:
-                self._highest = recorded
+                    self._look(positions[place], self._reader.read(page.stored[place]), stands, highest)
+            if recorded > highest and not imported:
+                highest = recorded
             stands.length = version
             stands.head = head = chain_next(stands.head, version, leaf)
             if recorded > stands.recorded:
@@ -118,7 +119,14 @@ class Entries:
                 mapped = self._moved(positions, keys, versions, heads, mapped)
                 self._found += self._maps.check(positions[place], version, read.data)
                 self._map_entries.append((positions[place], read.data.covers, read.recorded_at))
+        self._highest = highest
         self._moved(positions, keys, versions, heads, mapped)
+
+    def _wanting_a_look(self, columns: Columns) -> set[PageKind]:
+        """Of the kinds of a page, those of which every entry needs a look: by the terms published before the page."""
+        published = self._trail.published
+        kinds = {kind for kind in {*columns.kinds} if kind is not None}
+        return {kind for kind in kinds if kind.moved or not (kind.terms is None or kind.terms in published)}
 
     def _moved(
         self, positions: Sequence[int], keys: list[bytes], versions: list[int], heads: list[bytes], after: int
@@ -128,12 +136,12 @@ class Entries:
         self._maps.moved((positions[after:known], keys[after:known], versions[after:known], heads[after:]))
         return known
 
-    def _look(self, position: int, read: Read, stands: Standing) -> None:
+    def _look(self, position: int, read: Read, stands: Standing, highest: bytes) -> None:
         """What may be wrong with an entry at its place."""
         if read.version != stands.length + 1:
             found = f"version {read.version}, after {stands.length} of its stream"
             self._find(position, read, "version-wrong", found)
-        for kind, found in wrong_times(read, stands.recorded.decode() or None, self._highest.decode()):
+        for kind, found in wrong_times(read, stands.recorded.decode() or None, highest.decode()):
             self._find(position, read, kind, found)
         if isinstance(read.data, TermsShown | Accepted) and read.data.terms not in self._trail.published:
             self._found.append(unpublished(position, read, read.data.terms))

@@ -128,4 +128,4 @@ def _pairs(joined: bytes) -> dict[bytes, bytes]:
 
 
 def _joined(pairs: Mapping[bytes, bytes]) -> bytes:
-    return b"".join(chain.from_iterable(sorted(pairs.items())))
+    return b"".join(chain.from_iterable(sorted(pairs.items()) if len(pairs) > 1 else pairs.items()))

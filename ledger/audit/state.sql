@@ -3,8 +3,8 @@
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 -- The leaf hashes of every entry seen, a batch a row: what the log said then.
 CREATE TABLE leaves (first INTEGER PRIMARY KEY, hashes BLOB NOT NULL);
--- Where each stream stands: its length, chain head, last recorded_at, and how many of its entries are uses.
-CREATE TABLE stream (key BLOB PRIMARY KEY, length INTEGER, head BLOB, recorded BLOB, uses INTEGER) WITHOUT ROWID;
+-- Where each stream stands, joined: its length, chain head, last recorded_at, and how many of its entries are uses.
+CREATE TABLE stream (key BLOB PRIMARY KEY, stands BLOB NOT NULL) WITHOUT ROWID;
 -- How streams moved on after what the last map covers: position, key, length and head, joined.
 CREATE TABLE pending (last INTEGER PRIMARY KEY, changes BLOB NOT NULL);
 -- The subject map as of what the last map entry covers: pairs of key and value, sorted and joined.

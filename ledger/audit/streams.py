@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from struct import Struct
 
 from ledger.audit.state import State
 from ledger.proof.chain import chain_start
 
 #: Streams held in memory, at 400 bytes each; beyond it all that nobody asked for now are let go.
 MOST_HELD = 100_000
+#: A row that is written takes SQLite half of the time with one column beside its key.
+_STANDS = Struct(">Q32s27sQ")
 
 
 class Standing:
@@ -40,8 +43,8 @@ class Streams:
             self.save()
             standing.clear()
             missing = list(keys)
-        for key, length, head, recorded, uses in self._state.rows_of("SELECT * FROM stream WHERE key IN", missing):
-            standing[key] = Standing(length, head, recorded, uses)
+        for key, stands in self._state.rows_of("SELECT key, stands FROM stream WHERE key IN", missing):
+            standing[key] = Standing(*_STANDS.unpack(stands))
         for key in missing:
             if key not in standing:
                 standing[key] = Standing(0, chain_start(key), b"", 0)
@@ -51,7 +54,7 @@ class Streams:
         """Writes what changed since the last commit."""
         changed = ((key, self.standing[key]) for key in sorted(self._touched))
         self._state.write(
-            "INSERT OR REPLACE INTO stream VALUES (?, ?, ?, ?, ?)",
-            ((key, one.length, one.head, one.recorded, one.uses) for key, one in changed),
+            "INSERT OR REPLACE INTO stream VALUES (?, ?)",
+            ((key, _STANDS.pack(one.length, one.head, one.recorded, one.uses)) for key, one in changed),
         )
         self._touched.clear()
