@@ -19,7 +19,7 @@ from ledger.importing.event_line import EventLine
 from ledger.importing.newcomers import Newcomer, Newcomers
 from ledger.importing.plain import PlainLine, Reader
 from ledger.importing.shares import Placed, Share, Turn
-from ledger.store.identities import Subject, new_subject_id
+from ledger.store.identities import Subject, new_subject_ids
 from ledger.store.keys import Key, keys_of
 
 Line = PlainLine | EventLine
@@ -37,24 +37,35 @@ class Decisions:
         self._catalogue = reader.catalogue
         self._reader = reader
         self._new = Newcomers(source, reader.catalogue)
+        #: Whether people are looked up before they are held to be new: not while nobody was known.
+        self._looks_first = True
 
-    def shares_of(self, lines: Sequence[Line]) -> list[Newcomer | Share]:
+    def shares_of(self, lines: Sequence[Line], again: bool = False) -> list[Newcomer | Share]:
         """The lines by what they are about, however it is named, in the order of each one's first line.
 
-        Of people who are new and have plain lines alone the lines are decided, too.
+        Of people who are new and have plain lines alone the lines are decided, too; `again`: somebody was not new.
         """
-        subjects = self._ledger.identities.find({line.named for line in lines if line.named is not None})
+        subjects: dict[str, Subject] = {}
+        looks_first = self._looks_first or again
+        if looks_first:
+            subjects = self._ledger.identities.find({line.named for line in lines if line.named is not None})
         newcomers = self._newcomers(lines, subjects)
+        if not looks_first:
+            subjects = self._ledger.identities.find(
+                {line.named for line in lines if line.named is not None and line.named not in newcomers}
+            )
+        self._looks_first = again or any(subject.stream is not None for subject in subjects.values())
         shares: dict[str, Newcomer | Share] = {}
         for line in lines:
             named = line.named or ""
-            if named in newcomers:
-                shares.setdefault(newcomers[named].stream, newcomers[named])
+            newcomer = newcomers.get(named)
+            if newcomer is not None:
+                shares[newcomer.stream] = newcomer
                 continue
             subject = None if line.named is None else subjects[line.named]
             new_id = None
             if subject is not None and subject.stream is None:
-                new_id = new_subject_id()
+                (new_id,) = new_subject_ids(1)
                 subject = Subject(subject.named, subject.identity, new_id, subject_stream(new_id), subject.erased)
                 subjects[subject.named] = subject
             careful = self._reader.careful(line)
@@ -70,16 +81,24 @@ class Decisions:
     def _newcomers(self, lines: Sequence[Line], subjects: Mapping[str, Subject]) -> dict[str, Newcomer]:
         """Those of whom nothing but plain lines is known, with what was decided on them."""
         self._new.read_clock(self._ledger.clock.now())
-        people: dict[str, Newcomer] = {}
+        people: dict[str, list[PlainLine]] = {}
         others: set[str | None] = set()
         for line in lines:
-            if not isinstance(line, PlainLine):
+            if isinstance(line, PlainLine):
+                people.setdefault(line.named, []).append(line)
+            else:
                 others.add(line.named)
-                continue
-            subject = subjects[line.named]
-            if subject.stream is None and subject.erased is None:
-                people.setdefault(line.named, Newcomer(line.named)).lines.append(line)
-        return {named: person for named, person in people.items() if named not in others and self._new.decide(person)}
+        new = [
+            (named, of_one)
+            for named, of_one in people.items()
+            if named not in others and ((subject := subjects.get(named)) is None or _is_new(subject))
+        ]
+        decided: dict[str, Newcomer] = {}
+        for (named, of_one), new_id in zip(new, new_subject_ids(len(new)), strict=True):
+            person = Newcomer(named, new_id, of_one)
+            if self._new.decide(person):
+                decided[named] = person
+        return decided
 
     def decide(self, shares: Sequence[Share], stored: Mapping[str, Share]) -> None:
         """Decides every line of `shares`; `stored` are the last ones, by stream, on whose records it can go on."""
@@ -97,7 +116,7 @@ class Decisions:
                 except (Refused, InvalidInput) as error:
                     share.rejected.append((turn.line.raw, str(error)))
 
-    def link(self, shares: Sequence[Newcomer | Share]) -> None:
+    def link(self, shares: Sequence[Share]) -> None:
         """Makes subjects of those who are new, and of whom there is something to store."""
         new = {
             share.named: (share, share.first_recorded, share.new_id)
@@ -111,6 +130,15 @@ class Decisions:
         )
         for named, (share, _, new_id) in new.items():
             share.is_lost = linked.get(named) != new_id
+
+    def link_new(self, newcomers: Sequence[Newcomer]) -> None:
+        """The same of people who were held to be new; who is not is looked up when their lines are decided again."""
+        new = [person for person in newcomers if person.entries]
+        if not new:
+            return
+        known = self._ledger.identities.link_new([person.named for person in new], [person.new_id for person in new])
+        for person in new:
+            person.is_lost = person.named in known
 
     def _keys(self, turn: Turn) -> list[Key]:
         """A line without a key has its own digest for one: what says the same is the same."""
@@ -178,3 +206,7 @@ class Decisions:
         request = Request(line.event, line.recorded, line.recorded, self._source)  # type: ignore[arg-type]
         events = [stamped(start, request, record.recorded, now) for start in starts]
         share.add(line, self._ledger.to_entries(record.stream, record.version, events), ())
+
+
+def _is_new(subject: Subject) -> bool:
+    return subject.stream is None and subject.erased is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from ledger.importing.decisions import Decisions, Line
 from ledger.importing.lines import lines_of
 from ledger.importing.newcomers import Newcomer
 from ledger.importing.order import SALT_BYTES, NamedOtherwise, Order, raw_of
-from ledger.importing.plain import Reader
+from ledger.importing.plain import PlainLine, Reader
 from ledger.importing.rejects import Rejects
 from ledger.importing.shares import Share
 from ledger.importing.sorting import ExternalSort
@@ -30,6 +31,8 @@ BATCH_LINES = 4_000
 BATCH_BYTES = 4 * 1024 * 1024
 #: What one person did at one moment stays together, unless it is more than any person can do.
 MOST_BATCH_LINES = 10 * BATCH_LINES
+#: Batches in memory beside the one that is decided: one that is linked, and one that is stored.
+MOST_UNDER_WAY = 2
 #: Objects made between two collections of the youngest: more than a batch makes.
 RARELY = 400_000
 
@@ -65,14 +68,14 @@ def _import(
     ledger: ConsentLedger, path: Path, source: str, watcher: Watcher, reader: Reader, by_person: bool
 ) -> Imported:
     rejects = Rejects(path)
-    lines: ExternalSort[bytes] = ExternalSort(key=None, to_bytes=bytes, from_bytes=bytes)
+    lines = ExternalSort()
     try:
         watcher.now(f"reading {path.name}")
         with path.open("rb", buffering=0) as unbuffered, BufferedReader(unbuffered, SALT_BYTES) as file:
             order = Order(reader, file.peek(SALT_BYTES), by_person)
             count = _sort(lines, file, order, rejects, watcher)
         watcher.now(f"storing {path.name}", lines.count)
-        importing = _Importing(ledger, Decisions(ledger, source, reader), reader, rejects, watcher)
+        importing = _Importing(ledger, Decisions(ledger, source, reader), reader, rejects, watcher, by_person)
         with _collecting_rarely():
             importing.run(order.batches(lines, BATCH_LINES, BATCH_BYTES, MOST_BATCH_LINES))
         rejects.write()
@@ -88,7 +91,7 @@ def _import(
         rejects.close()
 
 
-def _sort(lines: ExternalSort[bytes], file: BinaryIO, order: Order, rejects: Rejects, watcher: Watcher) -> int:
+def _sort(lines: ExternalSort, file: BinaryIO, order: Order, rejects: Rejects, watcher: Watcher) -> int:
     """Puts all lines of a file in their order, but for those that cannot have one; how many there are."""
     count = 0
     for raw in lines_of(file):
@@ -98,7 +101,7 @@ def _sort(lines: ExternalSort[bytes], file: BinaryIO, order: Order, rejects: Rej
         except InvalidInput as error:
             rejects.add(raw, str(error))
         else:
-            lines.add(placed, len(placed))
+            lines.add(placed)
         if count % BATCH_LINES == 0:
             watcher.advance(BATCH_LINES)
     return count
@@ -116,33 +119,63 @@ def _collecting_rarely() -> Iterator[None]:
         gc.set_threshold(*thresholds)
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A batch that is decided and being stored; meanwhile nothing else about its people or its keys is decided."""
+
+    shares: list[Newcomer | Share]
+    people: set[str | None]
+    keys: set[str]
+    storing: Future[list[Outcome]]
+
+
 class _Importing:
-    """One batch is stored by a thread of its own while the next is decided, as far as that needs no waiting."""
+    """While one batch is stored the next one's people are linked and the one after it is decided.
+
+    Each of the three waits for nothing but the server or this process, so that both are at work all the time.
+    """
 
     def __init__(
-        self, ledger: ConsentLedger, decisions: Decisions, reader: Reader, rejects: Rejects, watcher: Watcher
+        self,
+        ledger: ConsentLedger,
+        decisions: Decisions,
+        reader: Reader,
+        rejects: Rejects,
+        watcher: Watcher,
+        by_person: bool,
     ) -> None:
         self._ledger = ledger
         self._decisions = decisions
         self._reader = reader
         self._rejects = rejects
         self._watcher = watcher
-        self._under_way: tuple[list[Newcomer | Share], Future[list[Outcome]]] | None = None
+        self._by_person = by_person
+        self._under_way: deque[_UnderWay] = deque()
         #: What was stored last, by stream.
         self._stored: dict[str, Share] = {}
         self.stored = 0
         self.repeated = 0
 
     def run(self, batches: Iterable[list[bytes]]) -> None:
-        with ThreadPoolExecutor(1, "import") as thread:
+        with ThreadPoolExecutor(1, "link") as linker, ThreadPoolExecutor(1, "store") as storer:
             for batch in batches:
-                shares = self._decisions.shares_of(self._read(batch))
-                busy = {share.stream for share in self._under_way[0]} if self._under_way else set()
-                self._decide([share for share in shares if share.stream not in busy])
-                self._settle()
-                self._decide([share for share in shares if share.stream in busy])
-                self._under_way = shares, thread.submit(self._store, shares)
-            self._settle()
+                lines = self._read(batch)
+                people, keys = _people_of(lines), _keys_of(lines)
+                if self._must_wait(people, keys):
+                    self._settle(0)
+                shares = self._decisions.shares_of(lines)
+                self._decide(shares)
+                linking = linker.submit(self._link, shares)
+                storing = storer.submit(self._store_linked, shares, linking)
+                self._under_way.append(_UnderWay(shares, people, keys, storing))
+                self._settle(MOST_UNDER_WAY)
+            self._settle(0)
+
+    def _must_wait(self, people: set[str | None], keys: set[str]) -> bool:
+        """Whether what is under way may decide on what these lines become: it is about the same, by whatever names."""
+        if not self._by_person:
+            return True
+        return any(not (people.isdisjoint(one.people) and keys.isdisjoint(one.keys)) for one in self._under_way)
 
     def _read(self, batch: list[bytes]) -> list[Line]:
         lines: list[Line] = []
@@ -156,27 +189,40 @@ class _Importing:
         return lines
 
     def _decide(self, shares: list[Newcomer | Share]) -> None:
-        self._decisions.decide([share for share in shares if isinstance(share, Share)], self._stored)
-        self._decisions.link(shares)
+        """Decides on those who need be looked up."""
+        known = [share for share in shares if isinstance(share, Share)]
+        if known:
+            self._decisions.decide(known, self._stored)
+            self._decisions.link(known)
+
+    def _link(self, shares: list[Newcomer | Share]) -> None:
+        self._decisions.link_new([share for share in shares if isinstance(share, Newcomer)])
+
+    def _store_linked(self, shares: list[Newcomer | Share], linking: Future[None]) -> list[Outcome]:
+        linking.result()
+        return self._store(shares)
 
     def _store(self, shares: list[Newcomer | Share]) -> list[Outcome]:
         appends = [append for share in shares if (append := share.append) is not None]
         return self._ledger.recorder.insert_many(appends) if appends else []
 
-    def _settle(self) -> None:
-        """Waits for the batch under way; what could not be stored as decided is decided again until it is."""
-        if self._under_way is None:
-            return
-        shares, storing = self._under_way
-        outcomes = storing.result()
+    def _settle(self, left: int) -> None:
+        """Waits until no more than `left` batches are under way."""
+        while len(self._under_way) > left:
+            batch = self._under_way[0]
+            self._finish(batch.shares, batch.storing.result())
+            self._under_way.popleft()
+
+    def _finish(self, shares: list[Newcomer | Share], outcomes: list[Outcome]) -> None:
+        """Takes note of a batch; what could not be stored as decided is decided again until it is."""
         self._stored = {}
         for _ in range(MOST_ATTEMPTS):
             lost = self._count(shares, outcomes)
             if not lost:
-                self._under_way = None
                 return
-            shares = self._decisions.shares_of(lost)
+            shares = self._decisions.shares_of(lost, again=True)
             self._decide(shares)
+            self._link(shares)
             outcomes = self._store(shares)
         raise Unavailable(f"expected to store within {MOST_ATTEMPTS} attempts, found a conflict each time; try again")
 
@@ -196,3 +242,13 @@ class _Importing:
             if share.entries and isinstance(share, Share):
                 self._stored[share.stream] = share
         return lost
+
+
+def _people_of(lines: Iterable[Line]) -> set[str | None]:
+    """Whom or what lines are about, by the names they have there."""
+    return {line.named if isinstance(line, PlainLine) else line.named or line.run for line in lines}
+
+
+def _keys_of(lines: Iterable[Line]) -> set[str]:
+    """The keys that sources gave to lines."""
+    return {line.key for line in lines if not isinstance(line, PlainLine) and line.key is not None}

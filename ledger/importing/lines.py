@@ -38,6 +38,9 @@ def lines_of(file: BinaryIO) -> Iterator[RawLine]:
     while text := file.readline(LONGEST_LINE + 2):
         number += 1
         length = len(text)
+        if length <= LONGEST_LINE and text.endswith(b"}\n"):  # as almost every line
+            yield RawLine(number, text[:-1], length - 1)
+            continue
         if not text.endswith(b"\n") and length > LONGEST_LINE:
             while rest := file.readline(LONGEST_LINE):
                 length += len(rest)

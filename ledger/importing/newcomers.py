@@ -11,11 +11,18 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from msgspec import Raw
+from msgspec import Struct
 
 from ledger.application import NONCE_BYTES
 from ledger.domain.consent import Record, fold
-from ledger.domain.entry import Imported, canonical, decode_entry, encode_imported, make_entry
+from ledger.domain.entry import (
+    Imported,
+    beginning_of_imported,
+    canonical,
+    decode_entry,
+    encode_imported,
+    make_entry,
+)
 from ledger.domain.names import subject_stream
 from ledger.domain.recording import Request, decide
 from ledger.domain.terms import Catalogue
@@ -23,26 +30,25 @@ from ledger.domain.times import FIRST_MOMENT, format_time
 from ledger.errors import Refused
 from ledger.importing.lines import RawLine
 from ledger.importing.plain import MOST_KINDS, Kind, PlainLine
-from ledger.store.identities import new_subject_id
 from ledger.store.keys import Key, derived_key
 from ledger.store.writer import Append
 
 _NONCE_DIGITS = 2 * NONCE_BYTES
+#: Nonces are drawn so many at a time.
+NONCES = 1_000
 
 
-@dataclass(slots=True, eq=False)
-class Newcomer:
+class Newcomer(Struct, eq=False):
     """The lines about one new person, and what was decided on them; a share like those of other streams."""
 
     named: str
-    lines: list[PlainLine] = field(default_factory=list)
-    new_id: bytes = field(default_factory=new_subject_id)
+    new_id: bytes
+    lines: list[PlainLine]
     stream: str = ""
-    entries: list[bytes] = field(default_factory=list)
-    keys: list[Key] = field(default_factory=list)
-    first_recorded: datetime | None = None
+    entries: list[bytes] = []
+    keys: list[Key] = []
     repeated: int = 0
-    rejected: list[tuple[RawLine, str]] = field(default_factory=list)
+    rejected: list[tuple[RawLine, str]] = []
     is_lost: bool = False
 
     @property
@@ -69,53 +75,64 @@ class Newcomers:
         self._source = source
         self._nobody = _Standing(Record("", catalogue))
         self._standings: dict[tuple[frozenset[str], str], _Standing] = {}
+        #: How entries of each kind begin, of the batch under way.
+        self._beginnings: dict[Kind, str] = {}
+        self._nonces: list[str] = []
         self.read_clock(FIRST_MOMENT)
 
     def read_clock(self, now: datetime) -> None:
         """Takes the ledger's time for the next decisions."""
         self._now, self._at = now, format_time(now)
-        self._mark = Raw(canonical(Imported(at=self._at, source=self._source)))
+        self._mark = canonical(Imported(at=self._at, source=self._source))
+        self._beginnings.clear()
 
     def decide(self, person: Newcomer) -> bool:
         """Decides the lines in their order; False where one says it was recorded after now, and nothing is decided."""
         if person.lines[-1].recorded_at > self._at:
             return False
         person.stream = subject_stream(person.new_id)
-        nonces = os.urandom(NONCE_BYTES * len(person.lines)).hex()
         standing = self._nobody
         known: set[bytes] = set()
         for line in person.lines:
             if line.given in known:
                 person.repeated += 1
                 continue
-            is_first = line.kind not in standing.answers
-            answer = self._ask(standing, line.kind) if is_first else standing.answers[line.kind]
+            answer = standing.answers.get(line.kind)
+            is_first = answer is None
+            if answer is None:
+                answer = self._ask(standing, line.kind)
             if isinstance(answer, str):
                 person.rejected.append((line.raw, answer))
                 continue
             known.add(line.given)
             standing = answer
-            self._add(person, line, nonces)
+            self._add(person, line)
             if is_first:
                 decode_entry(person.entries[-1])  # so nothing invalid is ever stored
         return True
 
-    def _add(self, person: Newcomer, line: PlainLine, nonces: str) -> None:
-        kind, number = line.kind, len(person.entries)
+    def _add(self, person: Newcomer, line: PlainLine) -> None:
+        number = len(person.entries)
+        beginning = self._beginnings.get(line.kind)
+        if beginning is None:
+            beginning = beginning_of_imported(line.kind.topic, line.kind.data, self._mark)
+            self._beginnings[line.kind] = beginning
         entry = encode_imported(
-            kind.topic,
-            kind.data,
-            self._mark,
+            beginning,
             stream=person.stream,
             version=number + 1,
             occurred_at=line.occurred_at,
             recorded_at=line.recorded_at,
-            nonce=nonces[_NONCE_DIGITS * number : _NONCE_DIGITS * (number + 1)],
+            nonce=self._nonce(),
         )
-        if not person.entries:
-            person.first_recorded = datetime.fromisoformat(line.recorded_at)
         person.entries.append(entry)
         person.keys.append(derived_key(person.new_id, line.given, number))
+
+    def _nonce(self) -> str:
+        if not self._nonces:
+            drawn = os.urandom(NONCE_BYTES * NONCES).hex()
+            self._nonces = [drawn[at : at + _NONCE_DIGITS] for at in range(0, len(drawn), _NONCE_DIGITS)]
+        return self._nonces.pop()
 
     def _ask(self, standing: _Standing, kind: Kind) -> str | _Standing:
         """The domain's answer, remembered."""

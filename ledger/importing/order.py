@@ -20,9 +20,10 @@ from ledger.importing.plain import OTHER_NAMES, Reader
 
 #: So much of a file's beginning makes the order its own.
 SALT_BYTES = 64 * 1024
-_WHO_BYTES = 16
+#: Digits, for what is sorted has no newline: of the digest, and of the line's number.
+_WHO_BYTES = 32
 _TIME_BYTES = len("2025-09-28T00:00:00.000000Z")
-_NUMBER_BYTES = 8
+_NUMBER_BYTES = 15
 _PLACE_BYTES = _WHO_BYTES + _TIME_BYTES
 _KEY_BYTES = _PLACE_BYTES + _NUMBER_BYTES
 
@@ -54,6 +55,16 @@ class Order:
 
     def placed(self, raw: RawLine) -> bytes:
         """A line with its place; `InvalidInput` says why it can have none."""
+        known = None if raw.is_too_long else self._reader.known(raw)
+        named, recorded = (known.named, known.recorded_at) if known is not None else self._peeked(raw)
+        salted = self._salted.copy()
+        salted.update(named.encode())
+        who = salted.hexdigest()[:_WHO_BYTES]
+        place = who + recorded if self._by_person else recorded + who
+        return f"{place}{raw.number:0{_NUMBER_BYTES}}".encode() + raw.text
+
+    def _peeked(self, raw: RawLine) -> tuple[str, str]:
+        """Of whom or what a line is, and when it was recorded."""
         try:
             if raw.is_too_long:
                 raise InvalidInput("it was cut")
@@ -62,17 +73,14 @@ class Order:
             named = found.run if found.subject is UNSET else found.subject
             if named is UNSET:
                 raise InvalidInput("it names nobody")
-            recorded = self._reader.exact(given).encode()
-            if self._by_person and named.startswith(OTHER_NAMES):
-                raise NamedOtherwise
-            salted = self._salted.copy()
-            salted.update(named.encode())
+            recorded = self._reader.exact(given)
+            named.encode()
         except (msgspec.MsgspecError, UnicodeError, RecursionError, InvalidInput) as error:
             self._reader.line(raw)  # says it as it is said of every line
             raise InvalidInput(f"expected an import line, found: {error}") from None
-        who = salted.digest()[:_WHO_BYTES]
-        place = who + recorded if self._by_person else recorded + who
-        return place + raw.number.to_bytes(_NUMBER_BYTES, "big") + raw.text
+        if self._by_person and named.startswith(OTHER_NAMES):
+            raise NamedOtherwise
+        return named, recorded
 
     def batches(self, placed: Iterable[bytes], most_lines: int, most_bytes: int, most: int) -> Iterator[list[bytes]]:
         """Batches of about so many lines or bytes; what belongs together stays so, unless it is more than `most`."""
@@ -98,4 +106,4 @@ class Order:
 def raw_of(placed: bytes) -> RawLine:
     """The line that was placed; inverse of `Order.placed`."""
     text = placed[_KEY_BYTES:]
-    return RawLine(int.from_bytes(placed[_PLACE_BYTES:_KEY_BYTES], "big"), text, len(text))
+    return RawLine(int(placed[_PLACE_BYTES:_KEY_BYTES]), text, len(text))

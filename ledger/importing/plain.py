@@ -20,7 +20,7 @@ from ledger.domain.times import TIME_PATTERN, format_time, parse_given_time, par
 from ledger.errors import InvalidInput
 from ledger.importing.event_line import EventLine, event_line
 from ledger.importing.lines import RawLine, object_of
-from ledger.store.identities import is_identity
+from ledger.store.identities import LONGEST_IDENTITY, is_identity
 
 #: Uses are each of their own kind, and decided on more than what came before them in few words.
 _PLAIN = (TermsShown, Accepted, ToggleChanged)
@@ -32,6 +32,14 @@ MOST_DAYS = 40_000
 OTHER_NAMES = ("id:", "key:")
 
 _is_exact = re.compile(TIME_PATTERN).match
+
+# How canonical JSON writes a plain line's last fields: times as entries write them, and an identity without escapes.
+_LAST_FIELDS = b',"occurred_at":"'
+_TIME = TIME_PATTERN.removeprefix(r"\A").removesuffix(r"\Z")
+_last_fields = re.compile(
+    rf'({_TIME})"(?:,"recorded_at":"({_TIME})")?,"subject":"'
+    rf'((?!{"|".join(OTHER_NAMES)})[ !#-\[\]-~]{{1,{LONGEST_IDENTITY}}})"\}}'
+).fullmatch
 
 
 class _Given(Struct, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +62,7 @@ class Kind:
 
     event: SubjectEvent
     topic: str
-    data: Raw
+    data: bytes
     given: Raw
 
 
@@ -76,11 +84,44 @@ class Reader:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self._kinds: dict[tuple[str, bytes], Kind | None] = {}
+        #: The kinds of canonical lines, by what such a line begins with.
+        self._beginnings: dict[bytes, Kind] = {}
+        self._looked_at = 0
         self._days: set[str] = set()
 
     def line(self, raw: RawLine) -> PlainLine | EventLine:
         """The line; `InvalidInput` says what is missing, unknown or wrong."""
-        return self._plain(raw) or event_line(raw, self.catalogue)
+        return self.known(raw) or self._plain(raw) or event_line(raw, self.catalogue)
+
+    def known(self, raw: RawLine) -> PlainLine | None:
+        """A plain line in canonical JSON whose beginning another line had: nothing of it need be parsed.
+
+        Where the beginning is byte for byte that of a right line, and the rest can be nothing but the last fields, it
+        is the same line with other times and another identity. None of another line; or it says what is wrong with it.
+        """
+        beginning, _, rest = raw.text.rpartition(_LAST_FIELDS)
+        kind = self._beginnings.get(beginning)
+        if kind is None:
+            return self._look_at(beginning, rest, raw)
+        found = _last_fields(rest.decode("ascii", "replace"))
+        if found is None:
+            return None
+        occurred, recorded, named = found.groups()
+        if recorded is None:
+            recorded = occurred
+        if occurred[:10] not in self._days or recorded[:10] not in self._days:
+            return None
+        return PlainLine(raw, kind, occurred, recorded, named, raw.text)
+
+    def _look_at(self, beginning: bytes, rest: bytes, raw: RawLine) -> PlainLine | None:
+        """The first line of a beginning, read field by field; not of more than are remembered."""
+        if self._looked_at >= MOST_KINDS or not _last_fields(rest.decode("ascii", "replace")):
+            return None
+        self._looked_at += 1
+        line = self._plain(raw)
+        if line is not None and line.given == raw.text:
+            self._beginnings[beginning] = line.kind
+        return line
 
     def careful(self, line: PlainLine | EventLine) -> EventLine:
         """The same line, read field by field."""
@@ -126,7 +167,7 @@ class Reader:
             kind = Kind(
                 event=first.event,
                 topic=topic_of(type(first.event)),
-                data=Raw(canonical(first.event)),
+                data=canonical(first.event),
                 given=Raw(canonical(object_of(raw)["data"])),
             )
         if len(self._kinds) >= MOST_KINDS:

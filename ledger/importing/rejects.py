@@ -12,6 +12,9 @@ from ledger.files import whole_file
 from ledger.importing.lines import RawLine
 from ledger.importing.sorting import ExternalSort
 
+#: More than any file has lines.
+_NUMBER_DIGITS = 15
+
 
 class Reject(Struct, frozen=True):
     """One line that was not taken in."""
@@ -26,11 +29,7 @@ class Rejects:
 
     def __init__(self, of: Path) -> None:
         self.path = Path(f"{of}.rejects.jsonl")
-        self._sorted: ExternalSort[Reject] = ExternalSort(
-            key=lambda reject: reject.line,
-            to_bytes=msgspec.json.encode,
-            from_bytes=msgspec.json.Decoder(Reject).decode,
-        )
+        self._sorted = ExternalSort()
 
     @property
     def count(self) -> int:
@@ -40,7 +39,9 @@ class Rejects:
         text = line.text.decode(errors="replace")
         if line.is_too_long:
             text += f"… (cut: the first {len(line.text)} of {line.length} bytes)"
-        self._sorted.add(Reject(line.number, reason, text), len(text))
+        self._sorted.add(
+            b"%0*d" % (_NUMBER_DIGITS, line.number) + msgspec.json.encode(Reject(line.number, reason, text))
+        )
 
     def write(self) -> None:
         """Writes the file whole; without rejects there is none, also where an earlier run had left one."""
@@ -52,7 +53,7 @@ class Rejects:
             return
         with whole_file(self.path) as file:
             for reject in self._sorted:
-                file.write(msgspec.json.encode(reject) + b"\n")
+                file.write(reject[_NUMBER_DIGITS:] + b"\n")
 
     def close(self) -> None:
         self._sorted.close()

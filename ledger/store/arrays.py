@@ -9,7 +9,7 @@ from psycopg import pq
 from psycopg.abc import AdaptContext
 from psycopg.adapt import Dumper
 
-_BOOLEAN, _BYTES, _INTEGER = 16, 17, 23  # the types' numbers, the same in every PostgreSQL
+_BOOLEAN, _BYTES, _INTEGER, _TEXT = 16, 17, 23, 25  # the types' numbers, the same in every PostgreSQL
 _INT = struct.Struct("!i")
 _EMPTY = struct.Struct("!iii")
 _ONE_DIMENSION = struct.Struct("!iiiii")
@@ -38,8 +38,12 @@ def register(context: AdaptContext) -> None:
 
 def of_bytes(values: Sequence[bytes]) -> Array:
     """A `bytea[]`."""
-    length = _INT.pack
-    return Array(_BYTES, len(values), b"".join([part for value in values for part in (length(len(value)), value)]))
+    return Array(_BYTES, len(values), _elements(values))
+
+
+def of_texts(values: Sequence[str]) -> Array:
+    """A `text[]`."""
+    return Array(_TEXT, len(values), _elements([value.encode() for value in values]))
 
 
 def of_integers(values: Sequence[int]) -> Array:
@@ -50,6 +54,14 @@ def of_integers(values: Sequence[int]) -> Array:
 def of_booleans(values: Sequence[bool]) -> Array:
     """A `boolean[]`."""
     return Array(_BOOLEAN, len(values), _of_width(1, [b"\1" if value else b"\0" for value in values]))
+
+
+def _elements(values: Sequence[bytes]) -> bytes:
+    lengths = set(map(len, values))
+    if len(lengths) == 1 and 0 not in lengths:  # digests and ids
+        return _of_width(lengths.pop(), values)
+    length = _INT.pack
+    return b"".join([part for value in values for part in (length(len(value)), value)])
 
 
 def _of_width(width: int, elements: Iterable[bytes]) -> bytes:

@@ -14,8 +14,9 @@ from psycopg_pool import ConnectionPool
 
 from ledger.domain.names import SUBJECT_ID_BYTES, subject_stream
 from ledger.errors import InvalidInput, SubjectErased
+from ledger.store import arrays
 from ledger.store.database import Connection, unavailable_as_error
-from ledger.store.keys import fingerprint
+from ledger.store.keys import fingerprint, fingerprints
 from ledger.store.statements import statement
 
 #: Longer is no e-mail address or account id, and would not fit a row of the index.
@@ -58,9 +59,10 @@ def is_identity(named: str) -> bool:
     return not named.startswith(("id:", "key:")) and _IDENTITY.match(named) is not None
 
 
-def new_subject_id() -> bytes:
-    """A fresh subject id: random, never derived from an identity."""
-    return os.urandom(SUBJECT_ID_BYTES)
+def new_subject_ids(count: int) -> list[bytes]:
+    """Fresh subject ids: random, never derived from an identity."""
+    drawn = os.urandom(SUBJECT_ID_BYTES * count)
+    return [drawn[begin : begin + SUBJECT_ID_BYTES] for begin in range(0, len(drawn), SUBJECT_ID_BYTES)]
 
 
 class Identities:
@@ -83,13 +85,25 @@ class Identities:
         `new_ids` are for those who were decided on under an id before they are linked: random, as new ids are.
         """
         names = [identity for identity, _ in identities]
-        prints = [fingerprint(self._secret, identity) for identity in names]
+        prints = fingerprints(self._secret, names)
         recorded = [moment for _, moment in identities]
-        new_ids = new_ids or [new_subject_id() for _ in names]
+        new_ids = new_ids or new_subject_ids(len(names))
         rows = self._rows(
             "link_identities", {"names": names, "prints": prints, "recorded": recorded, "new_ids": new_ids}
         )
         return {identity: bytes(subject_id) for identity, subject_id in rows}
+
+    def link_new(self, identities: Sequence[str], new_ids: Sequence[bytes]) -> set[str]:
+        """Links people who are held to be new; those who are not, for they are linked already or were erased once."""
+        prints = fingerprints(self._secret, identities)
+        parameters = {
+            "names": arrays.of_texts(identities),
+            "prints": arrays.of_bytes(prints),
+            "new_ids": arrays.of_bytes(new_ids),
+        }
+        with unavailable_as_error(self._name), self._pool.connection() as connection:
+            arrays.register(connection)
+            return {name for (name,) in connection.execute(statement("link_new"), parameters)}
 
     def _fill_in(self, subjects: dict[str, Subject]) -> dict[str, Subject]:
         identities = [subject.identity for subject in subjects.values() if subject.identity is not None]
@@ -107,7 +121,7 @@ class Identities:
         return subjects
 
     def _erased(self, identities: Sequence[str]) -> dict[str, datetime]:
-        prints = {fingerprint(self._secret, identity): identity for identity in identities}
+        prints = dict(zip(fingerprints(self._secret, identities), identities, strict=True))
         rows = self._rows("find_erased", {"prints": list(prints)})
         return {prints[bytes(found)]: erased_at for found, erased_at in rows}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 
 from msgspec import Struct
 
@@ -36,9 +37,9 @@ def keys_of(subject_id: bytes, key: str, request: bytes, secret: bytes | None) -
 
 def derived_key(subject_id: bytes, request: bytes, entry: int) -> Key:
     """The row of a key that is the digest of the request itself, for the entry of that number of its append."""
-    digest = hashlib.sha256(request)
-    scope = b"consent-ledger/v1/key\n" + subject_id + digest.hexdigest().encode()
-    return Key(hashlib.sha256(scope).digest(), digest.digest(), False, entry)
+    digest = hashlib.sha256(request).digest()
+    scope = b"consent-ledger/v1/key\n" + subject_id + digest.hex().encode()
+    return Key(hashlib.sha256(scope).digest(), digest, False, entry)
 
 
 def fence_of(subject_id: bytes, key: str, secret: bytes) -> Key:
@@ -53,3 +54,14 @@ def fence_of(subject_id: bytes, key: str, secret: bytes) -> Key:
 def fingerprint(secret: bytes, identity: str) -> bytes:
     """What remains of an erased identity: an HMAC-SHA-256 under a secret that the database does not hold."""
     return hmac.digest(secret, identity.encode(), "sha256")
+
+
+def fingerprints(secret: bytes, identities: Iterable[str]) -> list[bytes]:
+    """The fingerprint of each; the key is taken in once."""
+    keyed = hmac.new(secret, digestmod="sha256")
+    prints = []
+    for identity in identities:
+        one = keyed.copy()
+        one.update(identity.encode())
+        prints.append(one.digest())
+    return prints

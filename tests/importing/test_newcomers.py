@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ledger.application import ConsentLedger, open_ledger
 from ledger.domain.entry import decode_entry, encode_entry
+from ledger.domain.times import format_time
+from ledger.errors import InvalidInput
 from ledger.importing import events, newcomers, plain
 from ledger.importing.event_line import EventLine, event_line
 from ledger.importing.lines import RawLine
@@ -169,9 +171,10 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         fields = shown("ann", f"{number + 1:02}T10:00:00.000000")
         fields["data"]["surface"] = f"surface {number}"
-        text = json.dumps(fields).encode()
+        text = json.dumps(fields, separators=(",", ":"), sort_keys=True).encode()
         assert isinstance(one.line(RawLine(1, text, len(text))), PlainLine)
     assert len(one._kinds) <= 3
+    assert len(one._beginnings) <= 3
     assert len(one._days) <= 2
 
 
@@ -205,3 +208,105 @@ def test_several_names_of_one_person_are_taken_as_they_were_recorded(ledger: Con
     recorded = [entry.recorded_at for entry in history(ledger, "ann")]
     assert recorded == sorted(recorded)
     assert [entry.data.to for entry in history(ledger, "ann")[2:]] == ["on", "off"] * 5
+
+
+def test_whoever_is_known_after_all_is_met_among_many_who_are_new(
+    ledger: ConsentLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody of a batch was known, the next one's people are not looked up; some of them are known, or erased."""
+    monkeypatch.setattr(events, "BATCH_LINES", 8)
+    ledger.publish(TERMS)
+    before, file = tmp_path / "before.jsonl", tmp_path / "events.jsonl"
+    people = [f"p{number:03}" for number in range(100)]
+    take(ledger, before, *(shown(name) for name in people[::7]))
+    for name in people[::21]:
+        ledger.erase(name, "request")
+    streams = {name: ledger.identities.find([name])[name].stream for name in people[::7]}
+    done = take(ledger, file, *(line for name in people for line in (shown(name), accepted(name))))
+    erased = len(people[::21])
+    known = len(people[::7]) - erased
+    assert (done.stored, done.repeated, done.rejected) == (200 - known - 2 * erased, known, 2 * erased)
+    for name in people:
+        subject = ledger.identities.find([name])[name]
+        if name in people[::21]:
+            assert subject.stream is None
+            continue
+        assert subject.stream == streams.get(name, subject.stream)
+        assert [entry.event for entry in history(ledger, name)] == ["terms-shown", "accepted"]
+    assert take(ledger, file).repeated == 200 - 2 * erased
+
+
+def test_a_key_that_is_being_stored_leaves_nobody_else_behind(
+    ledger: ConsentLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes with it in a later batch is refused before they are linked, also while the first is under way."""
+    monkeypatch.setattr(events, "BATCH_LINES", 1)
+    ledger.publish(TERMS)
+    people = [f"p{number:02}" for number in range(20)]
+    done = take(ledger, tmp_path / "events.jsonl", *(shown(name, key="k") for name in people))
+    assert (done.stored, done.rejected) == (1, 19)
+    assert sum(subject.stream is not None for subject in ledger.identities.find(people).values()) == 1
+
+
+RIGHT = {
+    "data": toggled("p1", "20T10:00:00")["data"],
+    "event": "toggle-changed",
+    "occurred_at": "2025-09-20T10:00:00.000000Z",
+    "subject": "p1",
+}
+
+
+def compact(**fields: object) -> bytes:
+    return json.dumps(RIGHT | fields, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        compact(subject="id:" + "0" * 32),
+        compact(subject="key:" + "0" * 64),
+        compact(subject="idle"),
+        compact(subject=""),
+        compact(subject="p" * 513),
+        compact(subject="\u00fc"),
+        compact(subject='p"1'),
+        compact(subject="p\u007f"),
+        compact(occurred_at="2025-09-31T10:00:00.000000Z"),
+        compact(occurred_at="2025-09-20T24:00:00.000000Z"),
+        compact(occurred_at="2025-09-20T10:00:00Z"),
+        compact(recorded_at="2025-09-21T10:00:00.000000Z"),
+        compact(recorded_at="2025-02-30T10:00:00.000000Z"),
+        compact(key="k"),
+        compact(run="r0"),
+        compact() + b" ",
+        compact()[:-1],
+        compact() + b"}",
+        compact().replace(b'"occurred_at"', b'"event":"accepted","occurred_at"'),
+        compact().replace(b'"subject"', b'"subject":"p2","subject"'),
+        compact().replace(b',"occurred_at"', b',"recorded_at":"2025-09-21T10:00:00.000000Z","occurred_at"'),
+        compact()[:-1] + b',"subject":"p2"}',
+        compact(data={"occurred_at": "2025-09-20T10:00:00.000000Z", "subject": "p1"}),
+    ],
+)
+def test_a_line_that_begins_like_another_is_read_as_with_all_care(text: bytes) -> None:
+    one = reader()
+    for right in (compact(), compact(recorded_at="2025-09-20T10:00:00.000000Z")):
+        assert one.known(RawLine(1, right, len(right))) is not None
+    raw = RawLine(2, text, len(text))
+
+    def read(line: Callable[[], PlainLine | EventLine]) -> EventLine | str:
+        try:
+            return one.careful(line())
+        except InvalidInput as error:
+            return str(error)
+
+    with_care = read(lambda: event_line(raw, catalogue(TERMS)))
+    assert read(lambda: one.line(raw)) == with_care
+    line = one.known(raw)
+    if line is not None:
+        assert isinstance(with_care, EventLine)
+        assert (line.named, line.given) == (with_care.named, with_care.given)
+        assert (line.occurred_at, line.recorded_at) == (
+            format_time(with_care.occurred),
+            format_time(with_care.recorded),
+        )

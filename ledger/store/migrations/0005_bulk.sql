@@ -105,3 +105,39 @@ $$;
 CREATE TRIGGER nobody_erased AFTER INSERT ON ledger.identities
     REFERENCING NEW TABLE AS linked FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_erased();
 ALTER TABLE ledger.identities ENABLE ALWAYS TRIGGER nobody_erased;
+
+-- Links of many who are new.
+
+-- Whom the trigger above asks for are few or none: found in an index of their own, and not in one of all entries.
+CREATE INDEX log_entry_erased ON ledger.log_entry (stream) WHERE event = 'subject-erased';
+
+-- The stream is a hash of the subject id: while no two streams are the same, no two ids are.
+ALTER TABLE ledger.identities DROP CONSTRAINT identities_subject_id_key;
+
+-- Links people who are held to be new: of nobody else is anything looked up, and answers with those who are not, who have
+-- a link already or were erased once. Waits for erasures under way, as link_identities.
+CREATE FUNCTION ledger.link_new(names text[], fingerprints bytea[], new_ids bytea[]) RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = ledger, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    linked bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared('ledger.erased_identity'::regclass::oid::bigint);
+    INSERT INTO identities (identity, subject_id, fingerprint)
+    SELECT given.name, given.new_id, given.fingerprint
+    FROM unnest(names, fingerprints, new_ids) AS given (name, fingerprint, new_id)
+    WHERE NOT EXISTS (SELECT FROM erased_identity e WHERE e.fingerprint = given.fingerprint)
+    -- In one order everywhere, so that two batches wait for each other and never both.
+    ORDER BY given.name
+    ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS linked = ROW_COUNT;
+    IF linked < cardinality(names) THEN
+        RETURN QUERY
+        SELECT given.name FROM unnest(names, new_ids) AS given (name, new_id)
+        WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity = given.name AND i.subject_id = given.new_id);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION ledger.link_new FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ledger.link_new TO consent_service;
