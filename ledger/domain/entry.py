@@ -203,9 +203,7 @@ def beginning_of_imported(topic: str, data: bytes, imported: bytes) -> str:
     return f'{{"data":{data.decode()},"event":"{topic}","imported":{imported.decode()},"nonce":"'
 
 
-def encode_imported(
-    beginning: str, *, stream: str, version: int, occurred_at: str, recorded_at: str, nonce: str
-) -> bytes:
+def encode_imported(beginning: str, stream: str, version: int, occurred_at: str, recorded_at: str, nonce: str) -> bytes:
     """What `encode_entry` gives for an import, of parts that are known to be right, and as entries write them.
 
     It is for thousands of entries that differ in little; nothing is checked.

@@ -231,7 +231,7 @@ class _Importing:
         lost: list[Line] = []
         following = iter(outcomes)
         for share in shares:
-            if share.is_lost or (share.append is not None and next(following).name != "stored"):
+            if share.is_lost or (share.entries and next(following).name != "stored"):
                 lost += share.lines
                 continue
             self.stored += len(share.entries)

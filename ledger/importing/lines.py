@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import msgspec
+from msgspec import Struct
 
 from ledger.errors import InvalidInput
 
@@ -20,7 +21,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-class RawLine(NamedTuple):
+class RawLine(Struct, frozen=True, gc=False):
     """One line as it stands in the file, from 1; of a longer one than allowed its beginning, and `length` in bytes."""
 
     number: int

@@ -97,36 +97,32 @@ class Newcomers:
             if line.given in known:
                 person.repeated += 1
                 continue
-            answer = standing.answers.get(line.kind)
-            is_first = answer is None
-            if answer is None:
-                answer = self._ask(standing, line.kind)
+            answer = standing.answers.get(line.kind) or self._ask(standing, line.kind)
             if isinstance(answer, str):
                 person.rejected.append((line.raw, answer))
                 continue
             known.add(line.given)
             standing = answer
-            self._add(person, line)
-            if is_first:
-                decode_entry(person.entries[-1])  # so nothing invalid is ever stored
+            number = len(person.entries)
+            person.entries.append(
+                encode_imported(
+                    self._beginnings.get(line.kind) or self._beginning(line.kind),
+                    person.stream,
+                    number + 1,
+                    line.occurred_at,
+                    line.recorded_at,
+                    self._nonce(),
+                )
+            )
+            person.keys.append(derived_key(person.new_id, line.given, number))
         return True
 
-    def _add(self, person: Newcomer, line: PlainLine) -> None:
-        number = len(person.entries)
-        beginning = self._beginnings.get(line.kind)
-        if beginning is None:
-            beginning = beginning_of_imported(line.kind.topic, line.kind.data, self._mark)
-            self._beginnings[line.kind] = beginning
-        entry = encode_imported(
-            beginning,
-            stream=person.stream,
-            version=number + 1,
-            occurred_at=line.occurred_at,
-            recorded_at=line.recorded_at,
-            nonce=self._nonce(),
-        )
-        person.entries.append(entry)
-        person.keys.append(derived_key(person.new_id, line.given, number))
+    def _beginning(self, kind: Kind) -> str:
+        """How the entries of a kind begin; one of them is read, so nothing invalid is ever stored."""
+        beginning = beginning_of_imported(kind.topic, kind.data, self._mark)
+        decode_entry(encode_imported(beginning, "0" * 64, 1, self._at, self._at, "0" * _NONCE_DIGITS))
+        self._beginnings[kind] = beginning
+        return beginning
 
     def _nonce(self) -> str:
         if not self._nonces:

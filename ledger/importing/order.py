@@ -61,7 +61,7 @@ class Order:
         salted.update(named.encode())
         who = salted.hexdigest()[:_WHO_BYTES]
         place = who + recorded if self._by_person else recorded + who
-        return f"{place}{raw.number:0{_NUMBER_BYTES}}".encode() + raw.text
+        return (place + str(raw.number).zfill(_NUMBER_BYTES)).encode() + raw.text
 
     def _peeked(self, raw: RawLine) -> tuple[str, str]:
         """Of whom or what a line is, and when it was recorded."""

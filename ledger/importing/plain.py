@@ -107,11 +107,9 @@ class Reader:
         if found is None:
             return None
         occurred, recorded, named = found.groups()
-        if recorded is None:
-            recorded = occurred
-        if occurred[:10] not in self._days or recorded[:10] not in self._days:
+        if occurred[:10] not in self._days or (recorded is not None and recorded[:10] not in self._days):
             return None
-        return PlainLine(raw, kind, occurred, recorded, named, raw.text)
+        return PlainLine(raw, kind, occurred, recorded or occurred, named, raw.text)
 
     def _look_at(self, beginning: bytes, rest: bytes, raw: RawLine) -> PlainLine | None:
         """The first line of a beginning, read field by field; not of more than are remembered."""
