@@ -77,23 +77,24 @@ def server() -> Iterator[Server]:
             yield Server(folder, started)
 
 
-#: Starts a command and prints the most memory it held, in KiB. Asked by the bench itself, the system would answer with
+#: Starts a command and tells the most memory it held, in KiB, and its seconds of processor time. Asked by the bench itself, the system would answer with
 #: no less than the bench holds: the peak of the process that forks counts for what it becomes.
 LAUNCHER = """
 import os, sys
 told = int(sys.argv[1])
 os.set_inheritable(told, False)
 _, status, used = os.wait4(os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ), 0)
-os.write(told, str(used.ru_maxrss).encode())
+os.write(told, f"{used.ru_maxrss} {used.ru_utime + used.ru_stime}".encode())
 sys.exit(os.waitstatus_to_exitcode(status) & 255)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A command that ended: seconds, the most memory it held, in MiB, and what it said."""
+    """A command that ended: seconds, of processor time too, the most memory it held, in MiB, and what it said."""
 
     seconds: float
+    processor: float
     peak: float
     said: str
 
@@ -105,7 +106,7 @@ def run(command: Sequence[str], place: Place | None = None) -> Done:
         environment |= {"CONSENT_LEDGER": place.url or str(place.directory), "CONSENT_STATE": str(place.state)}
     reading, told = os.pipe()
     launcher = [sys.executable, "-I", "-S", "-c", LAUNCHER, str(told)]
-    with open(reading, "rb") as peak, tempfile.TemporaryFile() as said:
+    with open(reading, "rb") as used, tempfile.TemporaryFile() as said:
         begun = time.perf_counter()
         done = subprocess.run(
             [*launcher, *command],
@@ -122,7 +123,8 @@ def run(command: Sequence[str], place: Place | None = None) -> Done:
         text = said.read().decode(errors="replace")
         if done.returncode != 0:
             raise RuntimeError(f"expected `{' '.join(command[-3:])}` to succeed, found: {text[-300:]}")
-        return Done(seconds, int(peak.read() or 0) / 1024, text)
+        peak, processor = used.read().split()
+        return Done(seconds, float(processor), int(peak) / 1024, text)
 
 
 def consent(*arguments: str, place: Place) -> Done:

@@ -124,15 +124,19 @@ DECLARE
     linked bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock_shared('ledger.erased_identity'::regclass::oid::bigint);
-    INSERT INTO identities (identity, subject_id, fingerprint)
-    SELECT given.name, given.new_id, given.fingerprint
-    FROM unnest(names, fingerprints, new_ids) AS given (name, fingerprint, new_id)
-    WHERE NOT EXISTS (SELECT FROM erased_identity e WHERE e.fingerprint = given.fingerprint)
-    -- In one order everywhere, so that two batches wait for each other and never both.
-    ORDER BY given.name
-    ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS linked = ROW_COUNT;
-    IF linked < cardinality(names) THEN
+    BEGIN
+        -- Not ON CONFLICT: that looks each of them up in every index first, and marks each row again once it is in.
+        INSERT INTO identities (identity, subject_id, fingerprint)
+        SELECT given.name, given.new_id, given.fingerprint
+        FROM unnest(names, fingerprints, new_ids) AS given (name, fingerprint, new_id)
+        WHERE NOT EXISTS (SELECT FROM erased_identity e WHERE e.fingerprint = given.fingerprint)
+        -- In one order everywhere, so that two batches wait for each other and never both.
+        ORDER BY given.name;
+        GET DIAGNOSTICS linked = ROW_COUNT;
+    EXCEPTION WHEN unique_violation THEN
+        PERFORM link_identities(names, fingerprints, array_fill('-infinity'::timestamptz, ARRAY[cardinality(names)]), new_ids);
+    END;
+    IF linked IS DISTINCT FROM cardinality(names) THEN
         RETURN QUERY
         SELECT given.name FROM unnest(names, new_ids) AS given (name, new_id)
         WHERE NOT EXISTS (SELECT FROM identities i WHERE i.identity = given.name AND i.subject_id = given.new_id);
