@@ -42,7 +42,8 @@ def command(session: Session, files: tuple[Path, ...], source: str | None) -> in
 def _named(file: Path) -> str:
     """The file's name as a source; that the file can be read is seen before anything is imported."""
     try:
-        file.open("rb").close()
+        if not file.is_fifo():  # what was written into a pipe is lost once its reader has closed it
+            file.open("rb").close()
     except (OSError, ValueError) as error:
         raise Unavailable(f"expected a file of events at {file}, found: {getattr(error, 'strerror', error)}") from None
     if not is_free(file.name):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,16 @@ def test_an_empty_file_and_the_rejects_of_rejects(ledger_place: Place, run_cli: 
     file = write(tmp_path / "bad.jsonl", b"\x00\xff\n")
     assert run_cli("import", file, place=ledger_place).returncode == 1
     assert run_cli("import", f"{file}.rejects.jsonl", place=ledger_place).returncode == 1
+
+
+def test_a_named_pipe_is_opened_once_and_read_to_its_end(
+    ledger: ConsentLedger, ledger_place: Place, run_cli: RunCli, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.pipe"
+    os.mkfifo(file)
+    lines = [json.dumps(fields).encode() + b"\n" for fields in (accepted("ann"), shown("ann"), shown("bob"))]
+    # Of a daemon: should nobody read, it does not keep the tests from ending.
+    threading.Thread(target=file.write_bytes, args=[b"".join(lines)], daemon=True).start()
+    done = run_cli("--json", "import", file, place=ledger_place)
+    assert json.loads(done.stdout)["stored"] == 3
+    assert ledger.recorder.head() == 4
