@@ -77,8 +77,9 @@ def server() -> Iterator[Server]:
             yield Server(folder, started)
 
 
-#: Starts a command and tells the most memory it held, in KiB, and its seconds of processor time. Asked by the bench itself, the system would answer with
-#: no less than the bench holds: the peak of the process that forks counts for what it becomes.
+#: Starts a command and tells the most memory it held, in KiB, and its seconds of processor time. Asked by the bench
+#: itself, the system would answer with no less than the bench holds: the peak of the process that forks counts for what
+#: it becomes.
 LAUNCHER = """
 import os, sys
 told = int(sys.argv[1])
