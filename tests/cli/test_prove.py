@@ -128,10 +128,19 @@ def test_an_item_of_a_run(
     now = ledger.clock.now()
     filtered(ledger, jsonl(tmp_path / "items.jsonl", item("ann", "one", now)), tmp_path / "out", started=now)
     sequence(ledger)
-    of_run = ["--run", "r1", "--subject", "ann", "--items", tmp_path / "out" / "permitted.parquet"]
-    for name, kind in (("one", "item-used"), ("two", "item-not-used")):
+    permitted = tmp_path / "out" / "permitted.parquet"
+    # What Spark writes is a folder.
+    folder = tmp_path / "permitted.parquet"
+    folder.mkdir()
+    (folder / "part-00000.parquet").write_bytes(permitted.read_bytes())
+    of_run = ["--run", "r1", "--subject", "ann", "--items"]
+    for name, kind, items in (
+        ("one", "item-used", permitted),
+        ("two", "item-not-used", permitted),
+        ("one", "item-used", folder),
+    ):
         file = tmp_path / name
-        told = run_here("--json", "prove", "--item", name, *of_run, "-o", file, place=ledger_place)
+        told = run_here("--json", "prove", "--item", name, *of_run, items, "-o", file, place=ledger_place)
         assert told.returncode == 0, told.stderr
         fields = json.loads(told.stdout)
         assert (fields["kind"], fields["item"], fields["run"]) == (kind, name, "r1")

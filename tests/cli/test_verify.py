@@ -227,6 +227,19 @@ def test_the_items_of_the_gate_make_the_manifests_again(folder: Folder, run_here
             _refused(done, NO, "found 1 that make another manifest than the 2 that were recorded")
 
 
+def test_the_items_of_the_gate_on_spark_are_a_folder(folder: Folder, run_here: RunCli) -> None:
+    permitted = folder.path / "permitted.parquet"
+    permitted.mkdir()
+    for number, (name, collected, kind) in enumerate(ITEMS):
+        row = f"'{name}' AS item, '{collected}' AS collected_at, '{kind}' AS kind, '{SUBJECT}' AS stream, 3 AS use"
+        duckdb.sql(f"COPY (SELECT {row}) TO '{permitted}/part-{number:05}.parquet' (FORMAT parquet)")
+    done = run_here("verify", folder.bundle, *folder.policy, "--items", permitted)
+    assert done.returncode == HOLDS, done.stderr
+    assert "the manifest of the uses of version 3 was made again from the items given" in done.stdout
+    (permitted / "part-00000.parquet").unlink()
+    _refused(run_here("verify", folder.bundle, *folder.policy, "--items", permitted), NO, "found 1 that make another")
+
+
 def test_an_item_that_was_not_used(folder: Folder, run_here: RunCli) -> None:
     proof = Absence(folder.log.bundle(), "chat-9", "r1", ((3, tuple(ITEMS)),))
     done = run_here("verify", folder.write("absence", format_absence(proof)), *folder.policy)
