@@ -33,7 +33,12 @@ _ITEMS = click.Path(path_type=Path)
 @click.option(
     "--subject", metavar="SUBJECT", help="Whom it must be about: id:…, key:… or the file of a receipt. Pins the stream."
 )
-@click.option("--items", type=_ITEMS, metavar="FILE", help="A permitted.parquet of the gate: the manifests of its uses are made again.")
+@click.option(
+    "--items",
+    type=_ITEMS,
+    metavar="FILE",
+    help="A permitted.parquet of the gate: the manifests of its uses are made again.",
+)
 @click.option("--max-age", type=AGE, help="How long ago a history may be complete as of: 90s, 30m, 12h or 7d.")
 @click.option("--policy", type=_FILE, help="Whom to trust: a tlog-policy file with logs, witnesses and a quorum.")
 @click.option("--key", "keys", multiple=True, metavar="VKEY", help="The log's key, or its receipts'; may be repeated.")

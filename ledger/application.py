@@ -116,9 +116,10 @@ class ConsentLedger(Application[str]):
     def record_of(self, stream: str) -> Record:
         """What a subject's stream says now."""
         record = self._project(stream, lambda entries: record_of(stream, entries, self._catalogue))
-        if all(record.catalogue.get(accepted.terms) for _, accepted in record.accepted):
+        named = {shown.terms for _, shown in record.shown} | {accepted.terms for _, accepted in record.accepted}
+        if all(record.catalogue.get(terms) for terms in named):
             return record
-        # Terms that another process published since: without them their grants would be none.
+        # Terms that another process published since: without them there would be no grants and no time to keep items.
         catalogue = self.catalogue()
         return self._project(stream, lambda entries: record_of(stream, entries, catalogue))
 
