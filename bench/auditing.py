@@ -8,11 +8,10 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from bench import audit
-from bench.figures import Comparison, Findings, in_turn
+from bench.figures import Comparison, Findings, in_turn, seconds_of
 from bench.peers.installing import Peers
 from bench.sizes import Sizes
 from ledger.proof.merkle import leaf_hash
@@ -52,7 +51,10 @@ def compare(log: audit.Log, folder: Path, sizes: Sizes, is_goal: bool) -> Compar
         for entry in log.entries:
             leaf_hash(entry)
 
-    ours, theirs = in_turn(sizes.rounds, [lambda: count / core_seconds(audited), lambda: count / core_seconds(hashed)])
+    ours, theirs = in_turn(
+        sizes.rounds,
+        [lambda: count / seconds_of(audited, time.process_time), lambda: count / seconds_of(hashed, time.process_time)],
+    )
     return Comparison(
         work="audit: parse, re-encode, hash, chain, map, verdicts, per core",
         against="SHA-256 leaf hashing of the same entries",
@@ -63,9 +65,3 @@ def compare(log: audit.Log, folder: Path, sizes: Sizes, is_goal: bool) -> Compar
         goal=0.1 if is_goal else None,
         bound=BOUND,
     )
-
-
-def core_seconds(work: Callable[[], object]) -> float:
-    begun = time.process_time()
-    work()
-    return time.process_time() - begun

@@ -12,16 +12,14 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 from collections import Counter
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import psycopg
 
 from bench import place
-from bench.figures import Comparison, Findings, Peak, in_turn
+from bench.figures import Comparison, Findings, Peak, in_turn, seconds_of
 from bench.peers.installing import Peers
 from bench.sizes import Sizes
 from ledger.application import ConsentLedger, open_ledger
@@ -214,9 +212,3 @@ def peaks(server: place.Server, at: Place, count: int, found: Findings) -> None:
             continue
         found.peaks.append(Peak(work=work, size=f"{count:,} entries", mebibytes=done.peak))
     out.unlink(missing_ok=True)
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from bench.figures import seconds_of
 from ledger.application import ConsentLedger, open_ledger
 from ledger.domain.entry import decode_entry, encode_entry, make_entry
 from ledger.domain.events import ToggleChanged
@@ -68,12 +69,12 @@ def main() -> None:
 def measure(ledger: ConsentLedger, streams: int, entries: int, rounds: int) -> None:
     versions = dict.fromkeys((subject_stream(number.to_bytes(16, "big")) for number in range(streams)), 1)
     copy(ledger, "ledger.log_entry", first_entries(ledger, list(versions)))
-    took = timed(lambda: sequence(ledger))
+    took = seconds_of(lambda: sequence(ledger))
     print(f"{streams:9,} streams: the first checkpoint, over {streams:,} entries, {took:.1f} s")
     checkpoints, copies = [], []
     for _ in range(rounds):
         stored = append(ledger, versions, entries)
-        checkpoints.append(timed(lambda: sequence(ledger)))
+        checkpoints.append(seconds_of(lambda: sequence(ledger)))
         copies.append(copied(ledger, stored))
     print(
         f"{streams:9,} streams: a checkpoint over {entries:,} new entries {spread(checkpoints)} s, "
@@ -142,7 +143,7 @@ def copied(ledger: ConsentLedger, rows: list[tuple[object, ...]]) -> float:
     with connect(ledger.url, "the bench") as owner:
         owner.execute("DROP TABLE IF EXISTS ledger.peer")
         owner.execute("CREATE TABLE ledger.peer (LIKE ledger.log_entry INCLUDING ALL)")
-    return timed(lambda: copy(ledger, "ledger.peer", iter(rows)))
+    return seconds_of(lambda: copy(ledger, "ledger.peer", iter(rows)))
 
 
 def report_latency(ledger: ConsentLedger, versions: dict[str, int], streams: int, entries: int) -> None:
@@ -184,12 +185,6 @@ def latencies(
     for thread in threads:
         thread.join()
     return found
-
-
-def timed(work: Callable[[], object]) -> float:
-    begun = time.monotonic()
-    work()
-    return time.monotonic() - begun
 
 
 def spread(seconds: list[float]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from bench import appends, checkpoint, place
 from bench.calling import Calls
-from bench.figures import Comparison, Findings, in_turn
+from bench.figures import Comparison, Findings, in_turn, seconds_of
 from bench.peers.installing import Peers
 from bench.sizes import Sizes
 from ledger.application import open_ledger
@@ -45,12 +45,12 @@ def compare(at: Place, streams: int, sizes: Sizes, found: Findings) -> None:
             for position, row in enumerate(checkpoint.first_entries(ledger, list(versions)), taken + 1)
         )
         checkpoint.copy(ledger, "ledger.log_entry", rows)
-        first = checkpoint.timed(lambda: sequence(ledger))
+        first = seconds_of(lambda: sequence(ledger))
         stored: list[tuple[object, ...]] = []
 
         def signed() -> float:
             stored[:] = checkpoint.append(ledger, versions, sizes.checkpoint_entries)
-            return len(stored) / checkpoint.timed(lambda: sequence(ledger))
+            return len(stored) / seconds_of(lambda: sequence(ledger))
 
         def copied() -> float:
             if not stored:
