@@ -15,24 +15,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis import given as forall
 
 from ledger.domain.eligibility import Verdict
-from ledger.domain.entry import canonical
 from ledger.domain.terms import Catalogue, Terms
 from ledger.domain.times import format_time
-from ledger.gate.cutoff import load_rules
 from ledger.gate.engine import DUCKDB, ENGINES, SPARK, Engine
 from ledger.gate.inputs import find_items
-from ledger.gate.micros import micros_of, moment_of
 from tests.domain.histories import TICKS, History, histories, moment
 from tests.gate import people
 from tests.gate.engines import opened
 from tests.gate.test_reading import READABLE, UNREADABLE, jsonl
 from tests.gate.test_verdicts import (
     DAYS,
-    DEFAULT_KIND,
     ODD_PLANS,
     ODD_PURPOSES,
     Asked,
     Batch,
+    decided,
     person,
     renaming,
     rewritten,
@@ -100,26 +97,7 @@ def verdicts_by(engine: Engine, batch: Batch, path: Path) -> list[Verdict]:
         for number, one in enumerate(batch.asked)
     ]
     load_rows(engine, path, rows)
-    times = [micros_of(batch.run_started), micros_of(batch.judged)]
-    engine.insert("run", [[batch.purpose, DEFAULT_KIND, *times]])
-    load_rules(engine, batch.catalogue, batch.purpose)
-    engine.insert("subject", [[person.name, person.stream, None] for person in batch.people])
-    engine.insert(
-        "entry",
-        [
-            [entry.stream, entry.version, entry.event, micros_of(entry.recorded), canonical(entry).decode()]
-            for person in batch.people
-            for entry in person.entries
-        ],
-    )
-    engine.script("items")
-    for _ in engine.decide():
-        pass
-    query = 'SELECT reason, basis, quality, terms, keep_until, detail FROM verdict ORDER BY "row"'
-    return [
-        Verdict(reason, basis, quality, terms, None if kept is None else moment_of(kept), detail)
-        for reason, basis, quality, terms, kept, detail in engine.stream(query)
-    ]
+    return decided(engine, batch)
 
 
 def load_rows(engine: Engine, path: Path, rows: list[dict[str, Any]]) -> None:

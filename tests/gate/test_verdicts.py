@@ -27,6 +27,7 @@ from ledger.domain.terms import Catalogue, Terms
 from ledger.domain.times import format_time, later
 from ledger.gate.cutoff import load_rules
 from ledger.gate.duckdb_engine import Engine
+from ledger.gate.engine import Engine as AnyEngine
 from ledger.gate.micros import micros_of, moment_of
 from tests.domain import given
 from tests.domain.histories import HISTORIES, PURPOSES, TICKS, History, histories, judged_at, moment, run_starts
@@ -168,18 +169,6 @@ def at_day(time: datetime, day: datetime) -> datetime:
 def verdicts_in_bulk(batch: Batch) -> list[Verdict]:
     """The engine's answer to every item, in their order."""
     with tempfile.TemporaryDirectory() as folder, closing(Engine(Path(folder))) as engine:
-        times = [micros_of(batch.run_started), micros_of(batch.judged)]
-        engine.insert("run", [[batch.purpose, DEFAULT_KIND, *times]])
-        load_rules(engine, batch.catalogue, batch.purpose)
-        engine.insert("subject", [[person.name, person.stream, None] for person in batch.people])
-        engine.insert(
-            "entry",
-            [
-                [entry.stream, entry.version, entry.event, micros_of(entry.recorded), canonical(entry).decode()]
-                for person in batch.people
-                for entry in person.entries
-            ],
-        )
         engine.connection.execute(
             'CREATE TABLE given ("row" BIGINT, subject VARCHAR, item VARCHAR, collected BIGINT,'
             " kind VARCHAR, plan VARCHAR, exclude VARCHAR)"
@@ -199,14 +188,31 @@ def verdicts_in_bulk(batch: Batch) -> list[Verdict]:
                 for row, one in enumerate(batch.asked)
             ],
         )
-        engine.script("items")
-        for _ in engine.decide():
-            pass
-        query = 'SELECT reason, basis, quality, terms, keep_until, detail FROM verdict ORDER BY "row"'
-        return [
-            Verdict(reason, basis, quality, terms, None if kept is None else moment_of(kept), detail)
-            for reason, basis, quality, terms, kept, detail in engine.stream(query)
-        ]
+        return decided(engine, batch)
+
+
+def decided(engine: AnyEngine, batch: Batch) -> list[Verdict]:
+    """The verdicts of an engine that has the items, in their order."""
+    times = [micros_of(batch.run_started), micros_of(batch.judged)]
+    engine.insert("run", [[batch.purpose, DEFAULT_KIND, *times]])
+    load_rules(engine, batch.catalogue, batch.purpose)
+    engine.insert("subject", [[person.name, person.stream, None] for person in batch.people])
+    engine.insert(
+        "entry",
+        [
+            [entry.stream, entry.version, entry.event, micros_of(entry.recorded), canonical(entry).decode()]
+            for person in batch.people
+            for entry in person.entries
+        ],
+    )
+    engine.script("items")
+    for _ in engine.decide():
+        pass
+    query = 'SELECT reason, basis, quality, terms, keep_until, detail FROM verdict ORDER BY "row"'
+    return [
+        Verdict(reason, basis, quality, terms, None if kept is None else moment_of(kept), detail)
+        for reason, basis, quality, terms, kept, detail in engine.stream(query)
+    ]
 
 
 def verdicts_one_by_one(batch: Batch) -> list[Verdict]:
