@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from dataclasses import replace
 
 from ledger.application import open_ledger
 from ledger.client.feed import Changes
@@ -37,17 +38,17 @@ def _follow(subscription: Subscription, stopped: threading.Event) -> Generator[C
         # Before the log is asked how far it is, so that what is complete after that is as of this moment.
         as_of = time.monotonic()
         if page is not None and as_of < reread_due and not subscription.has_fallen_behind():
-            yield _heartbeat(subscription, page, as_of)
+            yield _changes(subscription, replace(page, intent="nothing", rows=[]), as_of)
             stopped.wait(FOLLOW_SECONDS)
             continue
         while subscription.bring_up_to_date():
             if stopped.is_set():
                 return
-        page = subscription.next_page()
-        yield _changes(subscription, page, as_of)
-        while not page.complete and not stopped.is_set():
+        while True:
             page = subscription.next_page()
             yield _changes(subscription, page, as_of)
+            if page.complete or stopped.is_set():
+                break
         reread_due = as_of + REREAD_SECONDS
         stopped.wait(FOLLOW_SECONDS)
 
@@ -59,15 +60,5 @@ def _changes(subscription: Subscription, page: Page, as_of: float) -> Changes:
         token=subscription.token(page.position),
         position=page.position,
         complete=page.complete,
-        as_of=as_of,
-    )
-
-
-def _heartbeat(subscription: Subscription, page: Page, as_of: float) -> Changes:
-    return Changes(
-        intent="nothing",
-        token=subscription.token(page.position),
-        position=page.position,
-        complete=True,
         as_of=as_of,
     )

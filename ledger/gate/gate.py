@@ -89,10 +89,7 @@ class Gate:
         decide_start(record, start, self._ledger.clock.now())
         self._watch.now("loading the items")
         self._engine.load(items)
-        if items.state() != before:
-            raise Unavailable(
-                "expected item files that stay as they are, found one changed while it was read; try again"
-            )
+        items.demand_state(before)
         self._begin(record.started, structs.replace(start, cutoff=self._ledger.recorder.head()), dry)
 
     def _begin(self, existing: Entry | None, start: RunStarted, dry: bool) -> None:

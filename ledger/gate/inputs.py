@@ -33,6 +33,13 @@ class Items:
         states = [path.stat() for path in self.files]
         return [(state.st_size, state.st_mtime_ns) for state in states]
 
+    def demand_state(self, state: list[tuple[int, int]]) -> None:
+        """`Unavailable` unless the files are as they were in this state."""
+        if self.state() != state:
+            raise Unavailable(
+                "expected item files that stay as they are, found one changed while it was read; try again"
+            )
+
 
 def find_items(named: tuple[str, ...]) -> Items:
     """The files that these paths, folders and patterns name."""

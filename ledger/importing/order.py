@@ -16,7 +16,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from ledger.errors import InvalidInput
 from ledger.importing.lines import RawLine
-from ledger.importing.plain import OTHER_NAMES, Reader
+from ledger.importing.plain import Reader
+from ledger.store.identities import OTHER_NAMES
 
 #: So much of a file's beginning makes the order its own.
 SALT_BYTES = 64 * 1024

@@ -20,7 +20,7 @@ from ledger.domain.times import TIME_PATTERN, format_time, parse_given_time, par
 from ledger.errors import InvalidInput
 from ledger.importing.event_line import EventLine, event_line
 from ledger.importing.lines import RawLine, object_of
-from ledger.store.identities import LONGEST_IDENTITY, is_identity
+from ledger.store.identities import LONGEST_IDENTITY, OTHER_NAMES, is_identity
 
 #: Uses are each of their own kind, and decided on more than what came before them in few words.
 _PLAIN = (TermsShown, Accepted, ToggleChanged)
@@ -28,8 +28,6 @@ _PLAIN = (TermsShown, Accepted, ToggleChanged)
 MOST_KINDS = 5_000
 #: Days that are known to be in the calendar: some hundred years.
 MOST_DAYS = 40_000
-#: Names that are not identities.
-OTHER_NAMES = ("id:", "key:")
 
 _is_exact = re.compile(TIME_PATTERN).match
 

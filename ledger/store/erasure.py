@@ -5,8 +5,9 @@ from __future__ import annotations
 import psycopg
 
 from ledger.store.database import Connection, one_line
+from ledger.store.parameters import parameters_of
 from ledger.store.statements import statement
-from ledger.store.writer import Append, Outcome, outcome_unknown, parameters_of
+from ledger.store.writer import Append, Outcome, outcome_unknown
 
 
 def append_and_forget(connection: Connection, append: Append) -> Outcome:

@@ -19,6 +19,8 @@ from ledger.store.database import Connection, unavailable_as_error
 from ledger.store.keys import fingerprint, fingerprints
 from ledger.store.statements import statement
 
+#: What the names of people begin with that are not identities: of a subject id, and of a stream key.
+OTHER_NAMES = ("id:", "key:")
 #: Longer is no e-mail address or account id, and would not fit a row of the index.
 LONGEST_IDENTITY = 512
 _IDENTITY = re.compile(rf"\A[^\x00-\x1f\ud800-\udfff]{{1,{LONGEST_IDENTITY}}}\Z")
@@ -56,7 +58,7 @@ def parse_subject(named: str) -> Subject:
 
 def is_identity(named: str) -> bool:
     """Whether a name is an identity, by the same rules."""
-    return not named.startswith(("id:", "key:")) and _IDENTITY.match(named) is not None
+    return not named.startswith(OTHER_NAMES) and _IDENTITY.match(named) is not None
 
 
 def new_subject_ids(count: int) -> list[bytes]:

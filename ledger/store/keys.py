@@ -28,18 +28,19 @@ def keys_of(subject_id: bytes, key: str, request: bytes, secret: bytes | None) -
     holds a digest that only the subject id can open, and no position, so after an erasure it leads nowhere.
     Without (the key was derived from the subject's own request) no other subject can have it.
     """
-    scoped = Key(
-        hashlib.sha256(b"consent-ledger/v1/key\n" + subject_id + key.encode()).digest(),
-        hashlib.sha256(request).digest(),
-    )
+    scoped = _scoped(subject_id, key.encode(), hashlib.sha256(request).digest())
     return [scoped] if secret is None else [scoped, fence_of(subject_id, key, secret)]
 
 
 def derived_key(subject_id: bytes, request: bytes, entry: int) -> Key:
     """The row of a key that is the digest of the request itself, for the entry of that number of its append."""
     digest = hashlib.sha256(request).digest()
-    scope = b"consent-ledger/v1/key\n" + subject_id + digest.hex().encode()
-    return Key(hashlib.sha256(scope).digest(), digest, False, entry)
+    return _scoped(subject_id, digest.hex().encode(), digest, entry)
+
+
+def _scoped(subject_id: bytes, key: bytes, request: bytes, entry: int = 0) -> Key:
+    """The row of one subject's key, with the digest of the request that it stands for."""
+    return Key(hashlib.sha256(b"consent-ledger/v1/key\n" + subject_id + key).digest(), request, False, entry)
 
 
 def fence_of(subject_id: bytes, key: str, secret: bytes) -> Key:

@@ -200,11 +200,10 @@ class LogRecorder(ApplicationRecorder):
 
     def by_stream(self, until: int) -> Iterator[tuple[int, str, int, str, bytes]]:
         """The log up to a position, stream by stream in the order of their keys; two pages in memory."""
-        for page in read_ahead(self.pages_by_stream(until)):
+        for page in read_ahead(self._row_pages(until)):
             yield from page
 
-    def pages_by_stream(self, until: int) -> Iterator[list[tuple[int, str, int, str, bytes]]]:
-        """The same, page by page."""
+    def _row_pages(self, until: int) -> Iterator[list[tuple[int, str, int, str, bytes]]]:
         stream, version = "", 0
         while rows := self._rows(
             "select_by_stream", {"stream": stream, "version": version, "until": until, "limit": PAGE}

@@ -25,7 +25,7 @@ from ledger.store.parameters import arrays_of, parameters_of
 from ledger.store.statements import statement
 from ledger.store.waiting import Answer, Append, Outcome, Waiting, WaitingTask, wake
 
-__all__ = ["Append", "Outcome", "Writer", "arrays_of", "outcome_unknown", "parameters_of"]
+__all__ = ["Append", "Outcome", "Writer", "outcome_unknown"]
 
 #: Enough to spread one commit over; more would only make the first of them wait.
 MOST_APPENDS = 1_000

@@ -19,8 +19,9 @@ from ledger.store import arrays
 from ledger.store.database import connect
 from ledger.store.evidence import new_evidence
 from ledger.store.keys import Key
+from ledger.store.parameters import arrays_of
 from ledger.store.statements import statement
-from ledger.store.writer import Append, Outcome, arrays_of
+from ledger.store.writer import Append, Outcome
 from tests import builders as b
 
 PAST = datetime(1999, 1, 1, tzinfo=UTC)
