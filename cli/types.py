@@ -64,7 +64,20 @@ class Age(click.ParamType[timedelta]):
         return timedelta(**{self._UNITS[found[2]]: int(found[1])})
 
 
+class Span(click.ParamType[str]):
+    """How long something lasts in the calendar, at least a day: PnY, PnM, PnW or PnD (design, section 4)."""
+
+    name = "duration"
+    _FORM = re.compile(r"\AP[1-9][0-9]{0,4}[YMWD]\Z")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not self._FORM.match(value):
+            self.fail(f"expected a duration like P1Y, P6M, P2W or P30D, found {value[:40]!r}", param, ctx)
+        return str(value)
+
+
 MOMENT = Moment()
 NAME = Name()
 FREE = Free()
 AGE = Age()
+SPAN = Span()

@@ -23,6 +23,7 @@ SECONDS_A_COMMAND = 120
 # What differs from run to run: ids and digests, the ledger's own times, places, and how wide a table came out.
 _VARYING = [
     (re.compile(r"\b[0-9a-f]{32,64}\b"), "<hex>"),
+    (re.compile(r"\bconsent_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])"), "<token>"),
     (re.compile(r"20(2[6-9]|[3-9]\d)-\d\d-\d\dT\d\d:\d\d:\d\d\.\d*[1-9]\d*Z"), "<now>"),
     (re.compile(r"[A-Za-z0-9+/]{43,}={0,2}"), "<base64>"),
     (re.compile(r"\b[0-9a-f]{8}\b"), "<key>"),

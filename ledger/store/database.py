@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger.errors import LedgerMissing, Unavailable
 
-Role = Literal["consent_service", "consent_identities", "consent_projections", "consent_sequencer"]
+Role = Literal["consent_service", "consent_identities", "consent_projections", "consent_sequencer", "consent_tokens"]
 Connection = psycopg.Connection[Any]
 
 OLDEST_SERVER = 150_000

@@ -1,0 +1,1 @@
+"""The service: the ledger over HTTP (design, section 11)."""
