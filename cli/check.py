@@ -11,9 +11,7 @@ from cli.session import Session
 from cli.types import FREE, MOMENT, NAME
 
 if TYPE_CHECKING:
-    from ledger.application import ConsentLedger
-    from ledger.domain.as_of import History
-    from ledger.domain.eligibility import Item, Verdict
+    from ledger.domain.eligibility import Verdict
 
 PERMITTED, REFUSED = 0, 1
 
@@ -38,59 +36,32 @@ def command(
     explain: bool,
 ) -> int:
     """May an item of SUBJECT be used? 0 when it may, 1 when not."""
+    import msgspec
+
+    from ledger.checking import Question, check_all
+    from ledger.domain.answers import entry_told, verdict_told
     from ledger.domain.defaults import kind_meant, purpose_meant
     from ledger.domain.eligibility import Item
 
     with session.ledger() as ledger:
         meant = purpose_meant(ledger.catalogue(), purpose)
         item = Item(collected_at, kind_meant(ledger.catalogue(), meant, kind), plan)
-        verdict, history, position = _judge(ledger, subject, meant, item, run_started)
-    fields: dict[str, Any] = {
-        "permitted": verdict.permitted,
-        "reason": verdict.reason,
-        "quality": verdict.quality,
-        "basis": verdict.basis,
-        "terms": verdict.terms,
-        "position": position,
-        "keep_until": verdict.keep_until,
-        "detail": verdict.detail,
-    }
-    lines = [_sentence(verdict, position)]
+        checked = check_all(ledger, [Question(subject, meant, item, run_started)])[0]
+    verdict, history = checked.verdict, checked.history
+    fields: dict[str, Any] = msgspec.to_builtins(verdict_told(verdict, checked.position))
+    lines = [_sentence(verdict, checked.position)]
     if explain:
-        from cli.words import entry_fields, entry_line, in_words
+        from cli.words import entry_line, in_words
         from ledger.domain.explanation import rests_on
 
         versions = () if history is None else rests_on(verdict, history.record, meant, item)
         named = [placed for placed in history.entries if placed.entry.version in versions] if history else []
-        fields["rests_on"] = [entry_fields(placed) | {"what": in_words(placed.entry)} for placed in named]
+        fields["rests_on"] = [
+            msgspec.to_builtins(entry_told(placed)) | {"what": in_words(placed.entry)} for placed in named
+        ]
         lines += [f"  {entry_line(placed)}" for placed in named] or ["  it rests on no entry that this name leads to"]
     session.result(fields, "\n".join(lines))
     return PERMITTED if verdict.permitted else REFUSED
-
-
-def _judge(
-    ledger: ConsentLedger, named: str, purpose: str, item: Item, run_started: datetime | None
-) -> tuple[Verdict, History | None, int]:
-    """The verdict, the history it was decided on, and the head of the log then."""
-    from ledger.domain.eligibility import Verdict, judge_item
-    from ledger.domain.times import format_time
-    from ledger.errors import UnknownSubject
-    from ledger.history import AsOf, history_of
-
-    head = ledger.recorder.head()
-    subject = ledger.identities.find([named])[named]
-    if subject.erased is not None and item.collected <= subject.erased:
-        # Also of somebody who came back since: what was theirs before stays erased.
-        return Verdict("erased", detail=f"erased {format_time(subject.erased)}"), None, head
-    if subject.stream is None:
-        return Verdict("unknown-subject"), None, head
-    try:
-        history = history_of(ledger, subject.stream, AsOf())
-    except UnknownSubject:
-        return Verdict("unknown-subject"), None, head
-    started = history.moment if run_started is None else run_started
-    verdict = judge_item(history.record, purpose, item, started, history.moment)
-    return verdict, history, history.position
 
 
 def _sentence(verdict: Verdict, position: int) -> str:

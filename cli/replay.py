@@ -61,7 +61,10 @@ def command(
 
 
 def _replay_one(session: Session, ledger: ConsentLedger, stream: str, as_of: AsOf) -> None:
-    from cli.words import entry_line, state_fields, state_in_words
+    import msgspec
+
+    from cli.words import entry_line, state_in_words
+    from ledger.domain.answers import state_told
     from ledger.domain.as_of import replay
     from ledger.history import history_of
 
@@ -69,7 +72,7 @@ def _replay_one(session: Session, ledger: ConsentLedger, stream: str, as_of: AsO
     entries = {placed.entry.version: placed for placed in history.entries}
     for step in replay(history):
         if session.as_json:
-            states = [state_fields(state, entries) for state in step.states]
+            states = [msgspec.to_builtins(state_told(state, entries)) for state in step.states]
             click.echo(to_json(_fields(step.placed) | {"purposes": states}))
             continue
         click.echo(entry_line(step.placed))
@@ -142,12 +145,14 @@ def _reason(verdict: Verdict | None) -> str:
 
 
 def _compared_fields(compared: ComparedUse) -> dict[str, Any]:
-    from cli.words import entry_fields
+    import msgspec
+
+    from ledger.domain.answers import entry_told
 
     entry = compared.placed.entry
     return {
         "stream": entry.stream,
-        **entry_fields(compared.placed),
+        **msgspec.to_builtins(entry_told(compared.placed)),
         "run": entry.data.run,
         "items": entry.data.items,
         "published": _reason(compared.published),

@@ -33,28 +33,20 @@ def command(session: Session, subject: str, moment: datetime | None, position: i
 
 
 def _print(session: Session, history: History) -> None:
-    from cli.words import details_in_words, state_fields, state_in_words
+    import msgspec
+
+    from cli.words import details_in_words, state_in_words
+    from ledger.domain.answers import status_told
     from ledger.domain.as_of import states_of
     from ledger.domain.times import format_time
 
     record = history.record
     states = states_of(record, history.moment)
     entries = {placed.entry.version: placed for placed in history.entries}
-    terms = record.last_terms()
-    fields = {
-        "stream": history.stream,
-        "at": history.moment,
-        "position": history.position,
-        "version": record.version,
-        "erased": record.erased,
-        "plan": record.plan_at(history.moment),
-        "terms": None if terms is None else terms.version,
-        "purposes": [state_fields(state, entries) for state in states],
-    }
     lines = [f"key:{history.stream} at {format_time(history.moment)}, position {history.position}"]
     if record.erased is not None:
         lines.append(f"erased {format_time(record.erased)}: nothing is on, and nothing more is recorded")
     for state in states:
         lines.append(state_in_words(state))
         lines += [f"  {detail}" for detail in details_in_words(state, entries)]
-    session.result(fields, "\n".join(lines))
+    session.result(msgspec.to_builtins(status_told(history)), "\n".join(lines))

@@ -148,7 +148,10 @@ def _heading(one: Verified) -> str:
 
 
 def _fields(one: Verified) -> Mapping[str, Any]:
-    from cli.words import entry_fields, in_words
+    import msgspec
+
+    from cli.words import in_words
+    from ledger.domain.answers import entry_told
 
     statement = one.statement
     fields = {
@@ -157,7 +160,9 @@ def _fields(one: Verified) -> Mapping[str, Any]:
         "sentences": statement.sentences,
         "violations": statement.violations,
         **statement.fields,
-        "history": [entry_fields(placed) | {"what": in_words(placed.entry)} for placed in statement.history],
+        "history": [
+            msgspec.to_builtins(entry_told(placed)) | {"what": in_words(placed.entry)} for placed in statement.history
+        ],
     }
     if one.kept is not None:
         fields |= {"promise": one.kept.state, "why": one.kept.sentence, "evidence": one.kept.checkpoint}

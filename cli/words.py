@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from ledger.domain import events as e
 from ledger.domain.as_of import NotCounting, Placed, PurposeState
-from ledger.domain.consent import Decision
 from ledger.domain.entry import Entry
 from ledger.domain.times import format_time
 
@@ -79,51 +76,6 @@ def _use(event: e.DataUsedForTraining) -> str:
         f"{items} used by run {event.run} for {event.purpose}, collected {event.collected_from} to "
         f"{event.collected_until}, {basis}{outside}"
     )
-
-
-def entry_fields(placed: Placed) -> dict[str, Any]:
-    """Where an entry stands, what it is and when it happened; an import with its source."""
-    entry = placed.entry
-    return {
-        "position": placed.position,
-        "version": entry.version,
-        "event": entry.event,
-        "occurred_at": entry.occurred_at,
-        "recorded_at": entry.recorded_at,
-        "imported": None if entry.imported is UNSET else msgspec.to_builtins(entry.imported),
-    }
-
-
-def state_fields(state: PurposeState, entries: Mapping[int, Placed]) -> dict[str, Any]:
-    """One purpose for programs; `entries` by version."""
-    return {
-        "purpose": state.purpose,
-        "state": state.state,
-        "since": state.since,
-        "decision": None if state.decision is None else _decision_fields(state.decision, entries),
-        "shown": None if state.notice is None else entry_fields(entries[state.notice]) | _data(entries[state.notice]),
-        "not_counting": [
-            _decision_fields(one.grant, entries) | {"why": one.why, "until": one.until} for one in state.not_counting
-        ],
-    }
-
-
-def _data(placed: Placed) -> dict[str, Any]:
-    data: dict[str, Any] = msgspec.to_builtins(placed.entry.data)
-    return data
-
-
-def _decision_fields(decision: Decision, entries: Mapping[int, Placed]) -> dict[str, Any]:
-    data = _data(entries[decision.version])
-    return {
-        **entry_fields(entries[decision.version]),
-        "to": decision.to,
-        "quality": decision.quality,
-        "terms": decision.terms,
-        "surface": data["surface"],
-        "plan": data.get("plan"),
-        "cause": data.get("cause"),
-    }
 
 
 def state_in_words(state: PurposeState) -> str:

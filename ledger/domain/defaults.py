@@ -14,7 +14,7 @@ def purpose_meant(catalogue: Catalogue, given: str | None) -> str:
     if given is None and len(named) == 1:
         return named[0]
     if given is None:
-        raise InvalidInput(f"expected one of the purposes {', '.join(named)}, found none given; add --purpose")
+        raise InvalidInput(f"expected one of the purposes {', '.join(named)}, found none given; name one")
     if given not in named:
         raise InvalidInput(f"expected a purpose of the published terms ({', '.join(named)}), found {given!r}")
     return given

@@ -54,9 +54,7 @@ def token_of(authorization: str | None) -> str:
         raise NoToken("expected a token in the header `Authorization: Bearer …`, found none")
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not _TOKEN.match(token):
-        raise NoToken(
-            f"expected `Bearer` and a token, {PREFIX} and 43 characters of base64url, found something else"
-        )
+        raise NoToken(f"expected `Bearer` and a token, {PREFIX} and 43 characters of base64url, found something else")
     return token
 
 

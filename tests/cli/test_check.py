@@ -88,7 +88,7 @@ def test_the_purpose_may_be_left_out_where_there_is_one_and_the_kind_is_its_firs
     ledger.record("ann", builders.shown(TWO))
     ledger.record("ann", builders.accepted(TWO))
     asked = ["--json", "check", "ann", "--collected-at", format_time(builders.now_of(ledger, 1))]
-    for more, says in (([], "add --purpose"), (["--purpose", "other"], "found 'other'")):
+    for more, says in (([], "name one"), (["--purpose", "other"], "found 'other'")):
         done = run_here(*asked, *more, place=ledger_place)
         assert (done.returncode, done.stdout) == (2, "")
         assert says in done.stderr

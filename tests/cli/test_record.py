@@ -216,7 +216,7 @@ def test_a_person_is_named_by_id_and_by_key_too_but_not_made_by_them(
         ([TWO], ["terms-shown", "ann", "--plan", "pro", "--evidence", "/nowhere"], 3, "No such file"),
         ([TWO], ["accepted", "ann", "--plan", "pro", "--touched", "other"], 2, "found other"),
         ([TWO], ["accepted", "ann", "--plan", "pro"], 1, "expected a notice of terms two"),
-        ([TWO], ["toggle-changed", "ann", "--to", "off"], 2, "add --purpose"),
+        ([TWO], ["toggle-changed", "ann", "--to", "off"], 2, "name one"),
         ([TWO], ["toggle-changed", "ann", "--to", "off", "--purpose", "other"], 2, "found 'other'"),
         ([TWO], ["toggle-changed", "ann", "--purpose", "training"], 2, "'--to'"),
         ([TWO], ["toggle-changed", "ann", "--to", "on", "--purpose", "training"], 1, "expected an Accept before"),
