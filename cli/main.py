@@ -41,6 +41,7 @@ COMMANDS = {
     "tiles": ("cli.tiles", "Write the log as files, to be served by any file server."),
     "keys": ("cli.keys", "Show the log's keys, rotate and retire them."),
     "audit": ("cli.audit", "Replay the whole log and compare all that was said of it."),
+    "serve": ("cli.serve", "Serve the ledger over HTTP, with the sequencer and the projections beside it."),
     "tokens": ("cli.tokens", "Make, list and revoke the tokens by which programs ask the service."),
     "erase": ("cli.erase", "Erase a person: the links and evidence go, the proofs stay."),
     "witness": ("cli.witness", "Run a witness: cosign checkpoints that extend the last."),

@@ -29,7 +29,7 @@ from ledger.settings import Place
 from ledger.store import schema
 from ledger.store.clock import LedgerClock
 from ledger.store.codec import EntryMapper
-from ledger.store.database import connect, open_pool
+from ledger.store.database import Connection, connect, open_pool, unavailable_as_error
 from ledger.store.erasure import append_and_forget
 from ledger.store.evidence import Evidence, new_evidence
 from ledger.store.identities import Identities, Subject
@@ -55,6 +55,17 @@ class Recorded:
     position: int
     stream: str
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A request on its way into the log: on whose stream, under which keys, with what behind it."""
+
+    stream: str
+    subject: Subject
+    request: Request
+    keys: Sequence[Key]
+    evidence: Sequence[Evidence]
 
 
 class ConsentLedger(Application[str]):
@@ -90,12 +101,18 @@ class ConsentLedger(Application[str]):
         self._pool.close()
 
     def _ask_clock(self) -> datetime:
-        with self._pool.connection() as connection:
+        with self.connection() as connection:
             row = connection.execute(statement("clock")).fetchone()
         assert row is not None  # noqa: S101 - a function of one value
         return cast(datetime, row[0])
 
     # Reading.
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """One of the readers' connections, in the service's role, each statement a transaction of its own."""
+        with unavailable_as_error(self.place.name), self._pool.connection() as connection:
+            yield connection
 
     def catalogue(self) -> Catalogue:
         """All terms published so far."""
@@ -165,6 +182,20 @@ class ConsentLedger(Application[str]):
 
     def record(self, named: str, request: Request, key: str | None = None, evidence: bytes | None = None) -> Recorded:
         """Records one event about the person of this name; with the same `key` again, it is the same event."""
+        recording = self.prepare(named, request, key, evidence)
+        if isinstance(recording, Recorded):
+            return recording
+        stream = recording.stream
+        try:
+            position = self.append(lambda now: self.entries_for(recording, now), recording.keys, recording.evidence)
+        except AlreadyRecorded as before:
+            return Recorded(before.position, stream, repeated=True)
+        return Recorded(position or 0, stream)
+
+    def prepare(
+        self, named: str, request: Request, key: str | None = None, evidence: bytes | None = None
+    ) -> Recording | Recorded:
+        """All of `record` that comes before the append; where the request was recorded before, where that is."""
         subject = self.identities.find([named])[named]
         check_return(subject, request, self._recorded(request))
         proof = [] if evidence is None else [new_evidence(evidence)]
@@ -178,17 +209,14 @@ class ConsentLedger(Application[str]):
         keys = self.keys(subject, request, key)
         if (known := self.recorded_before(keys)) is not None:
             return Recorded(known, stream, repeated=True)
+        return Recording(stream, subject, request, keys, proof)
 
-        def decide_again(now: datetime) -> list[Entry]:
-            record = self.record_of(stream)
-            if record.version == 0 and subject.identity is None:
-                raise UnknownSubject("expected a person in the ledger, found nobody of that id; name them by identity")
-            return self.to_entries(stream, record.version, self.decide(record, request, now))
-
-        try:
-            return Recorded(self.append(decide_again, keys, proof) or 0, stream)
-        except AlreadyRecorded as before:
-            return Recorded(before.position, stream, repeated=True)
+    def entries_for(self, recording: Recording, now: datetime) -> list[Entry]:
+        """The entries that a request adds to its stream as it stands; to be asked again after a conflict."""
+        record = self.record_of(recording.stream)
+        if record.version == 0 and recording.subject.identity is None:
+            raise UnknownSubject("expected a person in the ledger, found nobody of that id; name them by identity")
+        return self.to_entries(recording.stream, record.version, self.decide(record, recording.request, now))
 
     def decide(self, record: Record, request: Request, now: datetime) -> list[NewEvent]:
         """The domain's decision; asked again with a fresh catalogue before a refusal counts."""

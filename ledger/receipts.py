@@ -9,7 +9,7 @@ from ledger.domain.times import format_time, later
 from ledger.errors import Refused
 from ledger.keyring import read_keyring
 from ledger.proof.merkle import leaf_hash
-from ledger.proof.note import Note, format_note, parse_note, sign_note
+from ledger.proof.note import Note, SigningKey, format_note, parse_note, sign_note
 from ledger.proof.promise import Promise, Receipt, parse_promise
 from ledger.settings import Place
 from ledger.store.proofs import ProofTables
@@ -27,13 +27,21 @@ def promise(
 
     `now` is the ledger's clock: nobody signs a promise that is broken already.
     """
+    return promise_with(
+        read_keyring(place.state, identity.id, identity.origin).receipts, identity.origin, tables, position, stored, now
+    )
+
+
+def promise_with(
+    key: SigningKey | None, origin: str, tables: ProofTables, position: int, stored: bytes, now: datetime
+) -> Receipt:
+    """`promise` for whoever makes many, and has read the key that signs them, if there is one."""
     last = tables.last_checkpoint()
     if last is not None and last.size >= position:
         raise NoReceipt(
             f"expected an entry that no checkpoint covers yet, found position {position} below the one of size "
             f"{last.size}; `consent prove --entry {position}` gives its proof"
         )
-    key = read_keyring(place.state, identity.id, identity.origin).receipts
     if key is None:
         raise NoReceipt(
             "expected a key that signs receipts, found none, so there is no promise; run `consent checkpoint`, then "
@@ -47,7 +55,7 @@ def promise(
             f"nothing left to promise; run `consent checkpoint`, then `consent prove --entry {position}`"
         )
     text = Promise(
-        origin=identity.origin,
+        origin=origin,
         stream=entry.stream,
         position=position,
         leaf=leaf_hash(stored),

@@ -1,0 +1,147 @@
+"""May this item be used? One verdict, or many at once, over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ledger.application import ConsentLedger
+from ledger.checking import Question, check_all
+from ledger.domain.answers import VerdictTold, verdict_told
+from ledger.domain.defaults import kind_meant, purpose_meant
+from ledger.domain.eligibility import Item
+from ledger.domain.names import Free, Name
+from ledger.domain.terms import Catalogue
+from ledger.domain.times import parse_given_time
+from ledger.errors import InvalidInput
+from ledger.service.bodies import body_of
+from ledger.service.forms import Moment, Subject, given, json_answer, moment_of
+from ledger.service.openapi import Answer, Operation, described
+from ledger.service.problems import Problem
+from ledger.service.serving import Service, TheService, may
+from ledger.service.tokens import Caller
+
+router = APIRouter()
+
+#: Of as many people at most: their streams are read in one statement, and are in memory together.
+MOST_QUESTIONS = 1_000
+
+
+class AskVerdict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An item of a person's; as the gate has it, `exclude` says why it must never be used, where it must not.
+
+    Left out, the purpose is the one that the published terms name, the kind the purpose's first, the plan the person's
+    when it was collected, and the run starts now.
+    """
+
+    subject: Subject
+    collected_at: Moment
+    run_started: Moment | UnsetType = UNSET
+    purpose: Name | UnsetType = UNSET
+    kind: Name | UnsetType = UNSET
+    plan: Free | UnsetType = UNSET
+    exclude: Free | UnsetType = UNSET
+
+
+class AskVerdicts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Many items, of as many people."""
+
+    questions: Annotated[list[AskVerdict], Meta(min_length=1, max_length=MOST_QUESTIONS)]
+
+
+class VerdictsTold(Struct, frozen=True, kw_only=True):
+    """A verdict for each question, in their order, all on the log as it was at one position."""
+
+    verdicts: list[VerdictTold]
+    position: int
+
+
+_QUESTION: dict[str, Any] = {
+    "subject": "alice@example.org",
+    "collected_at": "2025-10-01T08:00:00Z",
+    "purpose": "model-training",
+    "kind": "chat",
+}
+_VERDICT: dict[str, Any] = {
+    "permitted": True,
+    "reason": "granted",
+    "quality": "default-untouched",
+    "basis": 2,
+    "terms": "2025-09-28",
+    "position": 12,
+    "keep_until": "2030-10-01T08:00:00.000000Z",
+    "detail": None,
+}
+
+
+@router.post("/v1/check")
+@described(
+    Operation(
+        "check",
+        {200: Answer("The verdict, permitted or not", VerdictTold, example=_VERDICT)},
+        scopes=("read", "train"),
+        body=AskVerdict,
+        examples={"an item": _QUESTION},
+        problems=(409,),
+    )
+)
+async def check(
+    _: Annotated[Caller, Depends(may("read", "train"))],
+    service: TheService,
+    asked: Annotated[AskVerdict, Depends(body_of(AskVerdict))],
+) -> Response:
+    """May this item be used? The answer is 200 either way; `permitted` is it, and `reason` why."""
+    return json_answer((await _verdicts(service, [asked]))[0])
+
+
+@router.post("/v1/check/batch")
+@described(
+    Operation(
+        "checkBatch",
+        {
+            200: Answer(
+                "The verdicts, in the order of the questions",
+                VerdictsTold,
+                example={"verdicts": [_VERDICT], "position": 12},
+            )
+        },
+        scopes=("read", "train"),
+        body=AskVerdicts,
+        examples={"items": {"questions": [_QUESTION]}},
+        problems=(409,),
+    )
+)
+async def check_batch(
+    _: Annotated[Caller, Depends(may("read", "train"))],
+    service: TheService,
+    asked: Annotated[AskVerdicts, Depends(body_of(AskVerdicts))],
+) -> Response:
+    """May these items be used? Up to 1,000, each with the verdict that it would get alone."""
+    verdicts = await _verdicts(service, asked.questions)
+    return json_answer(VerdictsTold(verdicts=verdicts, position=verdicts[0].position))
+
+
+async def _verdicts(service: Service, asked: Sequence[AskVerdict]) -> list[VerdictTold]:
+    verdicts = await service.quick.run(_judge, service.ledger, asked)
+    for verdict in verdicts:
+        service.metrics.verdicts[verdict.reason] += 1
+    return verdicts
+
+
+def _judge(ledger: ConsentLedger, asked: Sequence[AskVerdict]) -> list[VerdictTold]:
+    catalogue = ledger.catalogue()
+    checked = check_all(ledger, [_question(one, catalogue) for one in asked])
+    return [verdict_told(one.verdict, one.position) for one in checked]
+
+
+def _question(asked: AskVerdict, catalogue: Catalogue) -> Question:
+    try:
+        purpose = purpose_meant(catalogue, given(asked.purpose))
+    except InvalidInput as error:
+        raise Problem(409, "no-purpose", str(error)) from None
+    kind = kind_meant(catalogue, purpose, given(asked.kind))
+    item = Item(parse_given_time(asked.collected_at), kind, given(asked.plan), given(asked.exclude))
+    return Question(asked.subject, purpose, item, moment_of(asked.run_started))

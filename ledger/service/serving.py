@@ -1,0 +1,111 @@
+"""What every route is given: the ledger, the limits, and who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from ledger.application import ConsentLedger
+from ledger.keyring import read_keyring
+from ledger.service.limits import QUICK_THREADS, REFUSALS_A_SECOND, SLOW_THREADS, Limits, Rate, Work
+from ledger.service.metrics import Metrics
+from ledger.service.problems import Problem
+from ledger.service.scopes import Scope
+from ledger.service.tokens import Caller, NoToken, Tokens, token_of
+from ledger.store.tokens import StoredToken, find_token
+
+#: Where the transport names no address, as between processes of one machine.
+NO_ADDRESS = "-"
+
+
+class Service:
+    """One process of the service, over one open ledger. All but the threads' work is the event loop's alone."""
+
+    def __init__(self, ledger: ConsentLedger, limits: Limits) -> None:
+        self.ledger = ledger
+        self.limits = limits
+        self.metrics = Metrics()
+        self.quick = Work("quick", QUICK_THREADS)
+        self.slow = Work("slow", SLOW_THREADS)
+        self.tokens = Tokens(self._find_token)
+        self.rate = Rate(limits.rate)
+        self.refusals = Rate(REFUSALS_A_SECOND)
+        place, identity = ledger.place, ledger.identity
+        self.receipts_key = read_keyring(place.state, identity.id, identity.origin).receipts
+        #: What goes on beside the requests, by name: whether it is alive.
+        self.background: dict[str, Callable[[], bool]] = {}
+
+    def _find_token(self, digest: bytes) -> tuple[StoredToken, float] | None:
+        with self.ledger.connection() as connection:
+            found = find_token(connection, digest)
+        if found is None:
+            return None
+        stored, now = found
+        return stored, (stored.expires - now).total_seconds()
+
+    async def caller(self, request: Request) -> Caller:
+        """Who asks; `Problem` where nobody does who is let in, or too often."""
+        address = request.client.host if request.client else NO_ADDRESS
+        try:
+            token = token_of(only(request, "authorization"))
+            caller = self.tokens.remembered(token)
+            if caller is None:
+                self.refusals.demand(address)
+                caller = await self.quick.run(self.tokens.caller, token)
+        except NoToken as refusal:
+            self.refusals.take(address)
+            raise Problem(401, "no-token", str(refusal), {"WWW-Authenticate": "Bearer"}) from None
+        self.rate.take(f"token {caller.name}")
+        return caller
+
+    def close(self) -> None:
+        self.quick.close()
+        self.slow.close()
+
+
+def service_of(request: Request) -> Service:
+    """A dependency: the service."""
+    service: Service = request.app.state.service
+    return service
+
+
+def may(*scopes: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """A dependency: who asks, whose token has one of the scopes."""
+
+    async def caller(request: Request) -> Caller:
+        caller = await service_of(request).caller(request)
+        demand(caller, *scopes)
+        return caller
+
+    return caller
+
+
+def demand(caller: Caller, *scopes: Scope) -> None:
+    """`Problem` where the caller has none of the scopes."""
+    if not caller.scopes.intersection(scopes):
+        named = " or ".join(scopes)
+        raise Problem(
+            403,
+            "scope",
+            f"expected a token with the scope {named}, found one without; ask for another",
+            {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{" ".join(scopes)}"'},
+        )
+
+
+async def anybody(request: Request) -> None:
+    """A dependency of what is public: not too often from one address."""
+    service_of(request).rate.take(f"address {request.client.host if request.client else NO_ADDRESS}")
+
+
+def only(request: Request, name: str) -> str | None:
+    """A header that stands once, or not at all; which of two counts is a matter of who reads them."""
+    values = request.headers.getlist(name)
+    if len(values) > 1:
+        raise Problem(400, "repeated-header", f"expected the header {name} once, found it {len(values)} times")
+    return values[0] if values else None
+
+
+TheService = Annotated[Service, Depends(service_of)]
+Public = Annotated[None, Depends(anybody)]
