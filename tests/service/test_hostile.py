@@ -261,6 +261,15 @@ def test_a_body_that_only_looks_repeated_is_taken(served: Served, ledger: Consen
             assert answer.status_code == 200, answer.text
 
 
+def test_a_whole_number_is_one_however_it_is_written(served: Served, ledger: ConsentLedger) -> None:
+    b.grant(ledger, "ann")
+    with served.client() as client:
+        for number, status in (("3", 200), ("3.0", 200), ("3e0", 200), ("3.5", 422), ("true", 422), ("1e400", 400)):
+            text = f'{{"subject":"ann","position":{number}}}'
+            answer = client.post("/v1/status", content=text, headers={"Content-Type": "application/json"})
+            assert answer.status_code == status, (number, answer.text)
+
+
 def test_too_many_requests(serve: Serve, ledger: ConsentLedger) -> None:
     ledger.publish(b.TERMS)
     served = serve(rate=2.0)

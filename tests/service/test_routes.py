@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -188,3 +189,24 @@ def test_every_answer_says_what_it_must(client: httpx.Client) -> None:
         assert answer.headers["cache-control"] == "no-store"
         assert "server" not in answer.headers
     assert client.put("/v1/terms").headers["allow"] == "GET"
+
+
+def test_many_at_once_about_one_person_and_about_many(ledger: ConsentLedger, served: Served) -> None:
+    """All race for streams and keys; each answer is true, and whoever loses is decided again."""
+    b.grant(ledger, "ann")
+    head = ledger.recorder.head()
+    headers = {"Authorization": f"Bearer {served.token('record', 'read')}"}
+
+    async def ask_all() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=served.url, headers=headers, timeout=60) as client:
+            of_ann = [event("toggle-changed", OFF | {"surface": f"device-{number}"}) for number in range(30)]
+            of_many = [event("terms-shown", SHOWN, f"person-{number}") for number in range(30)]
+            twice = [client.post("/v1/events", json=of_ann[0], headers={"Idempotency-Key": "k"}) for _ in range(10)]
+            ordinary = [client.post("/v1/events", json=body) for body in [*of_ann[1:], *of_many]]
+            return await asyncio.gather(*twice, *ordinary)
+
+    answers = asyncio.run(ask_all())
+    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201] * 60
+    assert len({answer.json()["position"] for answer in answers}) == 60
+    assert ledger.recorder.head() == head + 60
+    b.assert_whole(b.whole_log(ledger.place))
