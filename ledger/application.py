@@ -119,6 +119,10 @@ class ConsentLedger(Application[str]):
         self._catalogue = self._project(TERMS_STREAM, lambda entries: Catalogue(entry.data for entry in entries))
         return self._catalogue
 
+    def known_catalogue(self) -> Catalogue:
+        """The terms as they were read last: others may have been published since, and none of these is gone."""
+        return self._catalogue
+
     def terms(self, version: str | None) -> Terms:
         """Published terms by their version, else those published last."""
         published = self.catalogue().all()

@@ -132,9 +132,16 @@ async def _verdicts(service: Service, asked: Sequence[AskVerdict]) -> list[Verdi
 
 
 def _judge(ledger: ConsentLedger, asked: Sequence[AskVerdict]) -> list[VerdictTold]:
-    catalogue = ledger.catalogue()
+    catalogue = ledger.known_catalogue()
+    if not all(_names_all(one, catalogue) for one in asked):
+        catalogue = ledger.catalogue()
     checked = check_all(ledger, [_question(one, catalogue) for one in asked])
     return [verdict_told(one.verdict, one.position) for one in checked]
+
+
+def _names_all(asked: AskVerdict, catalogue: Catalogue) -> bool:
+    """Whether a question leaves nothing to terms that may have been published since they were read."""
+    return isinstance(asked.kind, str) and isinstance(asked.purpose, str) and catalogue.names_purpose(asked.purpose)
 
 
 def _question(asked: AskVerdict, catalogue: Catalogue) -> Question:

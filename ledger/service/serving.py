@@ -66,7 +66,7 @@ class Service:
 
 
 def service_of(request: Request) -> Service:
-    """A dependency: the service."""
+    """The service that a request came to."""
     service: Service = request.app.state.service
     return service
 
@@ -94,6 +94,11 @@ def demand(caller: Caller, *scopes: Scope) -> None:
         )
 
 
+async def _the_service(request: Request) -> Service:
+    # A dependency that is no coroutine costs a thread each time.
+    return service_of(request)
+
+
 async def anybody(request: Request) -> None:
     """A dependency of what is public: not too often from one address."""
     service_of(request).rate.take(f"address {request.client.host if request.client else NO_ADDRESS}")
@@ -107,5 +112,5 @@ def only(request: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
-TheService = Annotated[Service, Depends(service_of)]
+TheService = Annotated[Service, Depends(_the_service)]
 Public = Annotated[None, Depends(anybody)]

@@ -181,6 +181,7 @@ def process(ledger: ConsentLedger, ledger_place: Place) -> Iterator[Process]:
     yield started
     if started.running.poll() is None:
         started.running.kill()
+    if started.running.stdout is not None and not started.running.stdout.closed:
         started.running.communicate()
 
 
