@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg
 
 from bench import place
-from bench.figures import Comparison, Findings, Peak, in_turn, seconds_of
+from bench.figures import Comparison, Findings, Limits, Peak, in_turn, seconds_of
 from bench.peers.installing import Peers
 from bench.sizes import Sizes
 from ledger.application import ConsentLedger, open_ledger
@@ -34,12 +34,18 @@ BLOCK = 1 << 20
 MOMENT_BYTES = len("2025-09-28T00:00:00.000000Z")
 #: More events than this a simulated person has at the mean, so that there are enough of them.
 EVENTS_A_PERSON = 2
-IMPORT_BOUND = (
-    "one connection stores each entry, which it parses once more, and its key; on the other core Python decides and "
-    "encodes, and another connection links the people; before all that the lines are sorted"
+IMPORT_LIMITS = Limits(
+    bound="one connection stores each entry, which it parses once more, and its key; on the other core Python decides "
+    "and encodes, and another connection links the people; before all that the lines are sorted",
+    tried="bytes put together by the server out of columns, copied states of SHA-256, a merge in blocks (decisions 14 "
+    "and 15): no gain beyond the noise",
+    limit="some 0.33 x, for one connection spends 2.5 to 3 times COPY's time on rows and keys",
 )
-REPLAY_BOUND = (
-    "one Python core cuts and checks each entry, and makes its decisions; the server sorts by stream meanwhile"
+REPLAY_LIMITS = Limits(
+    bound="one Python core cuts and checks each entry, and makes its decisions; the server sorts by stream meanwhile",
+    tried="a page as one text to split, parts as tuples, transposed, a regular expression over each entry (decision "
+    "16): none was faster",
+    limit="some 0.5 x, with reading, checking and folding at their best of several rounds",
 )
 
 
@@ -115,7 +121,7 @@ def compare_import(server: place.Server, events: Path, count: int, rounds: int, 
             ours=ours,
             theirs=theirs,
             goal=0.6 if is_goal else None,
-            bound=IMPORT_BOUND,
+            limits=IMPORT_LIMITS,
         )
     )
     found.peaks.append(Peak(work="consent import", size=f"{count:,} events", mebibytes=max(memory)))
@@ -178,7 +184,7 @@ def compare_replay(at: Place, count: int, rounds: int, is_goal: bool, found: Fin
             ours=ours,
             theirs=theirs,
             goal=0.5 if is_goal else None,
-            bound=REPLAY_BOUND,
+            limits=REPLAY_LIMITS,
         )
     )
 

@@ -12,6 +12,17 @@ from msgspec import Struct
 Verdict = Literal["met", "not met", "reported"]
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """Of a goal that is not met, or may not be: for whoever reads that it was missed."""
+
+    #: What bounds it.
+    bound: str
+    #: What was tried, and did not help.
+    tried: str
+    #: What can be reached at most, as far as we know.
+    limit: str
+
+
 class Comparison(Struct, frozen=True, kw_only=True):
     """One row of the report; `ours` and `theirs` are rates a second, a round each, measured side by side."""
 
@@ -22,10 +33,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     ours: list[float]
     theirs: list[float]
     goal: float | None = None
-    #: Of a goal that is not met: what bounds it, what was tried and did not help, and what can be reached at most.
-    bound: str = ""
-    tried: str = ""
-    limit: str = ""
+    limits: Limits | None = None
 
     @property
     def ratios(self) -> list[float]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 
 from bench import place
-from bench.figures import Comparison, Findings, Peak, in_turn
+from bench.figures import Comparison, Findings, Limits, Peak, in_turn
 from bench.peers.installing import Peers
 from bench.sizes import Sizes
 from ledger.settings import Place
@@ -32,10 +32,12 @@ engine.execute(
     f"COPY (SELECT *, 'granted' AS reason FROM read_parquet('{items}')) TO '{out}' (FORMAT parquet, COMPRESSION zstd)"
 )
 """
-BOUND = (
-    "besides reading and writing, the gate hashes the files, reads the people's entries out of PostgreSQL, looks for "
-    "items that are there twice, joins each item with the spans of its subject, and writes two files in the order of "
-    "the input"
+LIMITS = Limits(
+    bound="besides reading and writing, the gate hashes the files, reads the people's entries out of PostgreSQL, looks "
+    "for items that are there twice, joins each item with the spans of its subject, and writes two files in the order "
+    "of the input",
+    tried="nothing beyond what is in",
+    limit="not known",
 )
 
 
@@ -123,7 +125,7 @@ def compare(server: place.Server, at: Place, items: Path, size: str, sizes: Size
                 ours=ours,
                 theirs=answers[1],
                 goal=wanted,
-                bound=BOUND,
+                limits=LIMITS,
             )
         )
     found.peaks += [Peak(work=work, size=size, mebibytes=peak) for work, peak in memory.items()]

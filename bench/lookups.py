@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 
 from bench import place
-from bench.figures import Comparison, Findings, Peak, in_turn
+from bench.figures import Comparison, Findings, Limits, Peak, in_turn
 from bench.gating import DAYS, population
 from bench.peers.installing import Peers
 from bench.sizes import Sizes
@@ -42,7 +42,11 @@ SELECT = b"""
     SELECT toggle, since, basis, quality, terms, plan, position
     FROM projection_current_consent.current_consent WHERE stream = %s AND purpose = %s
 """
-BOUND = "one Python core finds the person and the span, adds the retention in the calendar, and makes the answer"
+LIMITS = Limits(
+    bound="one Python core finds the person and the span, adds the retention in the calendar, and makes the answer",
+    tried="one row a person, spans that are shared, structs that the collector passes over (decision 21) are in",
+    limit="20 to 30 x, by how much of the people the processor's cache holds",
+)
 
 Question = tuple[str, Item]
 Clock = Callable[[], float]
@@ -95,7 +99,7 @@ def compare(at: Place, size: str, sizes: Sizes, is_goal: bool, found: Findings) 
                 ours=rates[2 * number],
                 theirs=rates[2 * number + 1],
                 goal=20 if is_goal and not what else None,
-                bound=BOUND,
+                limits=LIMITS,
             )
         )
     found.peaks.append(Peak(work="Replica, what it added to its process", size=size, mebibytes=added / 2**20))

@@ -97,9 +97,9 @@ def head(about: About) -> Iterable[str]:
 
 def why(row: Comparison) -> str:
     said = f"- **{row.work}**, against {row.against}: {row.ratio:.2f} × of {row.goal:g} ×."
-    for name, words in (("What bounds it", row.bound), ("Tried", row.tried), ("At most", row.limit)):
-        said += f" {name}: {words or 'not known'}."
-    return said
+    if row.limits is None:
+        return f"{said} Why is not known."
+    return f"{said} What bounds it: {row.limits.bound}. Tried: {row.limits.tried}. At most: {row.limits.limit}."
 
 
 def table(rows: Sequence[Comparison]) -> Iterable[str]:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from bench import calling, picture, place, report, run
-from bench.figures import Comparison, Findings, Latency, Peak, Room, in_turn
+from bench.figures import Comparison, Findings, Latency, Limits, Peak, Room, in_turn
 from bench.peers import installing
 from bench.sizes import SIZES
 
@@ -24,7 +24,14 @@ SECONDS = 300
 
 def comparison(ours: list[float], theirs: list[float], goal: float | None = None) -> Comparison:
     return Comparison(
-        work="w", against="a", size="s", unit="u", ours=ours, theirs=theirs, goal=goal, bound="b", tried="t"
+        work="w",
+        against="a",
+        size="s",
+        unit="u",
+        ours=ours,
+        theirs=theirs,
+        goal=goal,
+        limits=Limits(bound="b", tried="t", limit="l"),
     )
 
 
@@ -63,7 +70,7 @@ def test_the_report_says_what_was_missed_and_what_is_absent(tmp_path: Path) -> N
         "1 of 2 goals are met",
         "**0.50 ×** (0.50 to 0.50) | ≥ 3 × | not met",
         "≥ 2 × | met",
-        "- **w**, against a: 0.50 × of 3 ×. What bounds it: b. Tried: t. At most: not known.",
+        "- **w**, against a: 0.50 × of 3 ×. What bounds it: b. Tried: t. At most: l.",
         "| table t: rows | 100 | 200 |",
         "no registry",
     ):
