@@ -203,7 +203,7 @@ def read(ledger: ConsentLedger, until: int) -> None:
 def peaks(server: place.Server, at: Place, count: int, found: Findings) -> None:
     """What the commands hold that go through the whole log."""
     out = server.folder / "export.jsonl"
-    state = server.folder / "audit-state"
+    state = server.folder / f"audit-state-{count}"
     for work, arguments in {
         "consent replay (the whole log)": ["replay"],
         "consent projections rebuild": ["projections", "rebuild"],

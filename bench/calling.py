@@ -124,16 +124,16 @@ def patience(processes: Sequence[subprocess.Popen[str]]) -> Iterator[None]:
 def begun_together(processes: Sequence[subprocess.Popen[str]]) -> Sequence[subprocess.Popen[str]]:
     """Waits until each is ready, then tells all."""
     for process in processes:
-        if _pipe(process.stdout).readline().strip() != "ready":
+        if pipe(process.stdout).readline().strip() != "ready":
             _, complaint = process.communicate()
             raise RuntimeError(_last_line(complaint) or "it ended at once")
     for process in processes:
-        _pipe(process.stdin).write("\n")
-        _pipe(process.stdin).flush()
+        pipe(process.stdin).write("\n")
+        pipe(process.stdin).flush()
     return processes
 
 
-def _pipe(stream: IO[str] | None) -> IO[str]:
+def pipe(stream: IO[str] | None) -> IO[str]:
     if stream is None:
         raise TypeError("expected a process with pipes")
     return stream

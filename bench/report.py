@@ -55,7 +55,7 @@ def lines(about: About, found: dict[str, Findings]) -> Iterable[str]:
         yield from (why(row) for row in missed)
         yield ""
     if latencies := [one for each in findings for one in each.latencies]:
-        yield from ("## Latency of an append", "", "| callers | appends/s | median ms | 99th percentile ms |")
+        yield from ("## Latency of a call", "", "| callers | calls/s | median ms | 99th percentile ms |")
         yield "| --- | ---: | ---: | ---: |"
         yield from (
             f"| {one.who} | {one.rate:,.0f} | {one.median:.2f} | {'' if one.p99 is None else f'{one.p99:.2f}'} |"

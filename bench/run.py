@@ -21,7 +21,7 @@ from bench.peers.installing import Peers
 from bench.sizes import SIZES, Sizes
 
 #: Each a module with `measure(sizes, peers)`, run in a process of its own: what one holds in memory is not the next's.
-SECTIONS = ("appends", "bulk", "gating", "auditing", "checkpointing", "lookups", "room")
+SECTIONS = ("appends", "bulk", "gating", "auditing", "checkpointing", "lookups", "serving", "room")
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ class Sizes:
 
 
 SIZES = {
-    # The sizes of the goals, within a quarter of an hour.
+    # The sizes of the goals, in half an hour.
     "full": Sizes(
         rounds=3,
         seconds=4,
