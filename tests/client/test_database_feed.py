@@ -7,8 +7,7 @@ import re
 import shutil
 import signal
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,10 +29,10 @@ from ledger.settings import Place
 from ledger.store.location import create_ledger
 from ledger.store.secret import secret_path
 from tests import builders
+from tests.client.conftest import SECONDS, until
 from tests.domain import given
 
 README = Path(__file__).parents[2] / "README.md"
-SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -46,13 +45,6 @@ def reason(replica: Replica, ledger: ConsentLedger, name: str) -> str:
     now = ledger.clock.now()
     stream = ledger.subject(name).stream or ""
     return replica.may_use(stream, given.TRAINING, Item(now, "chat"), now=now).reason
-
-
-def until(said: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not said():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @contextmanager

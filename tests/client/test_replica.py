@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -19,12 +19,11 @@ from ledger.errors import ConsentLedgerError, InvalidInput, Refused, Stale, Unav
 from ledger.projections.projection import Row
 from ledger.projections.verdict_spans import verdict_spans
 from tests import builders
+from tests.client.conftest import SECONDS, until
 from tests.domain import given
 
 ITEM = Item(given.at("10"), "chat")
 ACCEPT: tuple[given.Given, ...] = ((given.shown(), "3"), (given.accepted(), "4"))
-#: Longer than any machine takes to wake a thread.
-SECONDS = 60
 
 Step = Changes | ConsentLedgerError | Exception | threading.Event
 
@@ -78,13 +77,6 @@ def ask(replica: Replica, number: int = 1, **more: Any) -> Any:
 
 def is_in(state: State, replica: Replica) -> bool:
     return replica.state is state
-
-
-def until(said: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not said():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @pytest.fixture(autouse=True)
