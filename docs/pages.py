@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/operating.md")
+PAGES = ("README.md", "docs/operating.md", "docs/integrating.md")
 SECONDS_A_COMMAND = 120
 
 # What differs from run to run: ids and digests, the ledger's own times, places, and how wide a table came out.
@@ -56,15 +56,17 @@ def steps_of(page: str) -> list[Step]:
 
 
 def session(folder: Path) -> dict[str, str]:
-    """An environment in which `consent` is this checkout's, and nothing else of the user's is in the way."""
+    """An environment in which `consent` and `python` are this checkout's; nothing else of the user's is in the way."""
     folder.chmod(0o755)
     shutil.copytree(ROOT / "examples", folder / "examples")
-    binary = folder / "bin" / "consent"
-    binary.parent.mkdir()
-    binary.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m cli.main "$@"\n', encoding="utf-8")
-    binary.chmod(0o755)
+    binaries = folder / "bin"
+    binaries.mkdir()
+    for name, module in (("consent", " -m cli.main"), ("python", "")):
+        binary = binaries / name
+        binary.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{module} "$@"\n', encoding="utf-8")
+        binary.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CONSENT_")}
-    return {**kept, "PATH": f"{binary.parent}:{kept['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return {**kept, "PATH": f"{binaries}:{kept['PATH']}", "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
 
 def answer(step: Step, folder: Path, environment: dict[str, str]) -> str:
