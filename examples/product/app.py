@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import parse_qsl
 
 import httpx
-from fastapi import Cookie, FastAPI, Form, HTTPException, Request
+from fastapi import Cookie, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from ledger.client import Replica
@@ -50,8 +51,9 @@ Session = Annotated[str, Cookie()]
 
 
 @app.post("/sign-in")
-def sign_in(user: Annotated[str, Form()]) -> Response:
+async def sign_in(request: Request) -> Response:
     """As whoever one says: it is an example."""
+    user = await _field(request, "user")
     session = secrets.token_urlsafe()
     signed_in[session] = user
     home = RedirectResponse("/", 303)
@@ -76,7 +78,7 @@ async def settings(request: Request, session: Session = "") -> Response:
 
 
 @app.post("/chats")
-async def chat(request: Request, text: Annotated[str, Form()], session: Session = "") -> dict[str, Any]:
+async def chat(request: Request, session: Session = "") -> dict[str, Any]:
     """A chat. May it be kept as a candidate for training? Whatever is wrong, too old or unknown is a no."""
     user = _user(session)
     stream = await _stream_of(request, user)
@@ -86,7 +88,12 @@ async def chat(request: Request, text: Annotated[str, Form()], session: Session 
         kept, reason = may.permitted, may.reason
     except Unavailable:
         kept, reason = False, "not known now"
-    return {"answer": text.upper(), "candidate": kept, "reason": reason}
+    return {"answer": (await _field(request, "text")).upper(), "candidate": kept, "reason": reason}
+
+
+async def _field(request: Request, name: str) -> str:
+    """A field of a form."""
+    return dict(parse_qsl((await request.body()).decode())).get(name, "")
 
 
 def _user(session: str) -> str:
