@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.session import Session, to_json
+from cli.session import Session
 from cli.stopping import until_stopped
 from ledger.projections import PROJECTIONS
 
 if TYPE_CHECKING:
-    from ledger.projections.subscription import Page, Subscription
+    from ledger.projections.subscription import Subscription
 
 #: Less than what proxies and people take for silence.
 HEARTBEAT_SECONDS = 15
@@ -35,39 +35,36 @@ def command(session: Session, projection: str, after: str | None, follow: bool) 
     as --after.
     """
     from ledger.projections.subscription import Subscription, parse_token
+    from ledger.projections.telling import to_line
 
     with until_stopped(follow) as stopped, session.ledger() as ledger:
         start = None if after is None else parse_token(after, ledger.identity.id)
         with Subscription(ledger, PROJECTIONS[projection], start) as subscription:
             for line in _lines(subscription, follow, stopped):
-                sys.stdout.write(to_json(line) + "\n")
+                sys.stdout.write(to_line(line) + "\n")
                 sys.stdout.flush()
 
 
 def _lines(subscription: Subscription, follow: bool, stopped: threading.Event) -> Iterator[dict[str, Any]]:
+    from ledger.projections.telling import intent_told, row_told, token_told
+
     is_first, heartbeat_due = True, 0.0
     while not stopped.is_set():
         while subscription.bring_up_to_date() and not stopped.is_set():
             pass
         page = subscription.next_page()
         if is_first or page.intent == "snapshot":
-            yield {"intent": page.intent, "token": subscription.token(page.after)}
-        yield from _rows(page)
+            yield intent_told(page.intent, subscription.token(page.after))
+        yield from map(row_told, page.rows)
         is_first = False
         if not page.complete:
             continue
         if page.rows or time.monotonic() >= heartbeat_due:
-            yield {"token": subscription.token(page.position)}
+            yield token_told(subscription.token(page.position))
             heartbeat_due = time.monotonic() + HEARTBEAT_SECONDS
         if not follow:
             return
         _wait(subscription, stopped, heartbeat_due)
-
-
-def _rows(page: Page) -> Iterator[dict[str, Any]]:
-    for row in page.rows:
-        position, gone = row.pop("position"), row.pop("gone")
-        yield {"position": position, "row": row, "gone": gone}
 
 
 def _wait(subscription: Subscription, stopped: threading.Event, heartbeat_due: float) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -16,7 +18,7 @@ from ledger.errors import InvalidInput, Refused, Unavailable
 from ledger.projections.projection import Projection
 from ledger.projections.runner import Runner
 from ledger.projections.tables import PAGE, composed, unusable_as_error
-from ledger.store.database import connect
+from ledger.store.database import Connection, connect
 from ledger.store.recorder import FOLLOW_SECONDS
 from ledger.store.statements import statement
 
@@ -58,6 +60,86 @@ class Page:
     complete: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a subscriber stands; without a position, before a snapshot."""
+
+    after: int | None = None
+    #: The rows that it has are those kept from here on; None before the first page.
+    kept_from: int | None = None
+
+    def starts_over(self, kept_from: int) -> bool:
+        """Whether tables that are kept from there on have it read a snapshot."""
+        if self.kept_from is not None:
+            return kept_from != self.kept_from
+        return self.after is None or self.after < kept_from
+
+
+class Reader:
+    """Reads a projection's pages over a connection that somebody else keeps; each is a consistent read of its own."""
+
+    def __init__(self, connection: Connection, projection: Projection, name: str) -> None:
+        self._connection = connection
+        self._projection = projection
+        self._name = name
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """A transaction that sees one moment, and writes nothing."""
+        connection = self._connection
+        connection.isolation_level, connection.read_only = IsolationLevel.REPEATABLE_READ, True
+        try:
+            with unusable_as_error(self._projection, self._name), connection.transaction():
+                yield
+        finally:
+            if not connection.closed:
+                connection.isolation_level = connection.read_only = None
+
+    def standing(self) -> tuple[int, int]:
+        """Where the tables stand, and from where on what changed is kept; at the beginning where there are none."""
+        with unusable_as_error(self._projection, self._name):
+            found = self._connection.execute(self._composed("select_position"), self._tables).fetchone()
+        return found or (0, 0)
+
+    def page(self, standing: Standing, limit: int) -> tuple[Page, Standing]:
+        """What comes next, and where the subscriber stands after it."""
+        while (read := self._read(standing, limit)) is None:
+            pass
+        return read
+
+    def _read(self, standing: Standing, limit: int) -> tuple[Page, Standing] | None:
+        """None where a rebuild swapped the tables in the middle of it."""
+        with self._reading():
+            position, kept_from = self.standing()
+            starts_over = standing.starts_over(kept_from)
+            after = 0 if starts_over else standing.after or 0
+            cursor = self._connection.cursor(row_factory=dict_row)
+            rows = cursor.execute(self._composed("select_changes"), {"after": after, "limit": limit}).fetchall()
+            swapped = self._connection.execute(self._composed("select_swapped"), self._tables).fetchone()
+            if swapped is None or swapped[0]:
+                return None
+        complete = len(rows) < limit
+        reached = max(after, position) if complete else int(rows[-1]["position"])
+        intent: Intent = "snapshot" if starts_over else "changes" if rows else "nothing"
+        return Page(intent, after, rows, reached, complete), Standing(reached, kept_from)
+
+    @property
+    def _tables(self) -> dict[str, str]:
+        return {"tables": self._projection.tables}
+
+    def _composed(self, name: str) -> Any:
+        return composed(name, self._projection, self._projection.tables)
+
+
+def demand_reached(ledger: ConsentLedger, position: int) -> None:
+    """`Refused` where the log has not come to a subscriber's position."""
+    if position > (head := ledger.recorder.head()):
+        raise Refused(
+            f"expected a position that this ledger has reached, found {position}, while the log ends at {head}; "
+            "start over without it: the ledger may have been restored from a backup"
+        )
+
+
 class Subscription:
     """One subscriber's way through a projection: from `after` on, or, where that is None, from a snapshot on.
 
@@ -69,14 +151,9 @@ class Subscription:
         self._name = ledger.place.name
         self._projection = projection
         self._ledger = ledger
-        self._after = after
-        #: The rows that were handed out are those kept from here on; None before the first page.
-        self._kept_from: int | None = None
-        if after is not None and after > ledger.recorder.head():
-            raise Refused(
-                f"expected a position that this ledger has reached, found {after}, while the log ends at "
-                f"{ledger.recorder.head()}; start over without it: the ledger may have been restored from a backup"
-            )
+        self._standing = Standing(after)
+        if after is not None:
+            demand_reached(ledger, after)
         self._runner = Runner(ledger.url, self._name)
         try:
             self.bring_up_to_date()  # and makes the tables where they are missing
@@ -84,8 +161,7 @@ class Subscription:
         except BaseException:
             self._runner.close()
             raise
-        self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        self._connection.read_only = True
+        self._reader = Reader(self._connection, projection, self._name)
 
     def token(self, position: int) -> str:
         """A position of a page, to be kept and given as `after` another time."""
@@ -100,7 +176,8 @@ class Subscription:
         which went away, and may come back as another, is noticed at once."""
         with unusable_as_error(self._projection, self._name):
             row = self._connection.execute(statement("select_head")).fetchone()
-        return self._after is None or (row is not None and row[0] > self._after)
+        after = self._standing.after
+        return after is None or (row is not None and row[0] > after)
 
     def wait_for(self, position: int, timeout: float) -> None:
         """Returns once the projection is at least as fresh as `position`; `Unavailable` after `timeout` seconds."""
@@ -117,48 +194,16 @@ class Subscription:
 
     def next_page(self) -> Page:
         """What comes next; the position moves on with it."""
-        with unusable_as_error(self._projection, self._name):
-            while (page := self._read()) is None:
-                pass
+        page, self._standing = self._reader.page(self._standing, PAGE)
         return page
 
-    def _read(self) -> Page | None:
-        """One consistent read; None where a rebuild swapped the tables in the middle of it."""
-        with self._connection.transaction():
-            position, kept_from = self._standing()
-            starts_over = self._starts_over(kept_from)
-            after = 0 if starts_over else self._after or 0
-            cursor = self._connection.cursor(row_factory=dict_row)
-            rows = cursor.execute(self._composed("select_changes"), {"after": after, "limit": PAGE}).fetchall()
-            swapped = self._connection.execute(self._composed("select_swapped"), self._tables).fetchone()
-            if swapped is None or swapped[0]:
-                return None
-        complete = len(rows) < PAGE
-        self._kept_from = kept_from
-        self._after = max(after, position) if complete else int(rows[-1]["position"])
-        intent: Intent = "snapshot" if starts_over else "changes" if rows else "nothing"
-        return Page(intent, after, rows, self._after, complete)
-
-    def _starts_over(self, kept_from: int) -> bool:
-        if self._kept_from is not None:
-            return kept_from != self._kept_from
-        return self._after is None or self._after < kept_from
+    def skip(self) -> Standing:
+        """Goes on from where the tables stand now, for subscribers who read what is before that by themselves."""
+        self._standing = Standing(*self._reader.standing())
+        return self._standing
 
     def _reached(self) -> int:
-        with unusable_as_error(self._projection, self._name):
-            return self._standing()[0]
-
-    def _standing(self) -> tuple[int, int]:
-        """Where the tables stand, and from where on what changed is kept; at the beginning where there are none."""
-        found = self._connection.execute(self._composed("select_position"), self._tables).fetchone()
-        return found or (0, 0)
-
-    @property
-    def _tables(self) -> dict[str, str]:
-        return {"tables": self._projection.tables}
-
-    def _composed(self, name: str) -> Any:
-        return composed(name, self._projection, self._projection.tables)
+        return self._reader.standing()[0]
 
     def close(self) -> None:
         self._connection.close()

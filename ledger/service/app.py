@@ -9,7 +9,18 @@ from starlette.exceptions import HTTPException
 
 from ledger.application import ConsentLedger
 from ledger.errors import ConsentLedgerError
-from ledger.service import bundles, checking, operations, receipts, recording, status, terms, tiles
+from ledger.service import (
+    bundles,
+    checking,
+    freshness,
+    operations,
+    receipts,
+    recording,
+    status,
+    subscribing,
+    terms,
+    tiles,
+)
 from ledger.service.front import Front
 from ledger.service.limits import Limits
 from ledger.service.openapi import document
@@ -24,6 +35,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     receipts.router,
     bundles.router,
     tiles.router,
+    freshness.router,
+    subscribing.router,
     operations.router,
 )
 #: What the framework itself refuses.

@@ -19,6 +19,7 @@ from ledger.domain.times import parse_given_time
 from ledger.errors import InvalidInput
 from ledger.service.bodies import body_of
 from ledger.service.forms import Moment, Subject, given, json_answer, moment_of
+from ledger.service.freshness import AT_LEAST_HEADER, Fresh
 from ledger.service.openapi import Answer, Operation, described
 from ledger.service.problems import Problem
 from ledger.service.serving import Service, TheService, may
@@ -86,11 +87,13 @@ _VERDICT: dict[str, Any] = {
         body=AskVerdict,
         examples={"an item": _QUESTION},
         problems=(409,),
+        parameters=(AT_LEAST_HEADER,),
     )
 )
 async def check(
     _: Annotated[Caller, Depends(may("read", "train"))],
     service: TheService,
+    _fresh: Fresh,
     asked: Annotated[AskVerdict, Depends(body_of(AskVerdict))],
 ) -> Response:
     """May this item be used? The answer is 200 either way; `permitted` is it, and `reason` why."""
@@ -112,11 +115,13 @@ async def check(
         body=AskVerdicts,
         examples={"items": {"questions": [_QUESTION]}},
         problems=(409,),
+        parameters=(AT_LEAST_HEADER,),
     )
 )
 async def check_batch(
     _: Annotated[Caller, Depends(may("read", "train"))],
     service: TheService,
+    _fresh: Fresh,
     asked: Annotated[AskVerdicts, Depends(body_of(AskVerdicts))],
 ) -> Response:
     """May these items be used? Up to 1,000, each with the verdict that it would get alone."""

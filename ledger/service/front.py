@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ledger.service.logs import error_fields, tell
 from ledger.service.problems import Problem, unexpected
 from ledger.service.serving import Service
+from ledger.service.streams import MEDIA_TYPE as STREAM
 
 #: Of every answer; a route that says otherwise is heard.
 _HEADERS = {
@@ -37,12 +38,14 @@ class Front:
             return
         began = time.perf_counter()
         status = 0
+        is_stream = False
         failed: dict[str, object] = {}
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
+                is_stream = (b"content-type", STREAM.encode()) in message["headers"]
                 message = {**message, "headers": _with_ours(message["headers"])}
             await send(message)
 
@@ -58,15 +61,16 @@ class Front:
             failed = error_fields(error)
             if not status:
                 await unexpected().response()(scope, receive, answer)
-        self._tell(scope, status, time.perf_counter() - began, failed)
+        seconds = time.perf_counter() - began
+        if not is_stream:  # which lasts as long as its subscriber likes
+            self._service.metrics.seconds.add(seconds)
+        self._tell(scope, status, seconds, failed)
 
     def _tell(self, scope: Scope, status: int, seconds: float, failed: dict[str, object]) -> None:
         route = scope.get("route")
         path = route.path_format if isinstance(route, APIRoute) else NO_ROUTE
         method = scope["method"] if path != NO_ROUTE else "-"
-        metrics = self._service.metrics
-        metrics.requests[method, path, status] += 1
-        metrics.seconds.add(seconds)
+        self._service.metrics.requests[method, path, status] += 1
         level = logging.ERROR if "error" in failed else logging.INFO
         tell("request", level, method=method, route=path, status=status, ms=round(1_000 * seconds, 1), **failed)
 

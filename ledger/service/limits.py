@@ -40,6 +40,10 @@ WAITING_FOR_EACH = 64
 QUICK_THREADS = 4
 #: For bundles, which take seconds and open a connection each: they never keep a check waiting.
 SLOW_THREADS = 2
+#: For the pages that subscribers read before they reach what all of them are served from.
+FOLLOWING_THREADS = 2
+#: Subscribers of all projections: half of the connections are left for requests.
+MOST_STREAMS = 500
 
 
 class Rate:
@@ -85,6 +89,7 @@ class Work:
         self._threads = ThreadPoolExecutor(threads, name)
         self._most = threads * (1 + WAITING_FOR_EACH)
         self._pending = 0
+        self._turns = asyncio.Semaphore(threads)
 
     async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """What `work` answers, in a thread; `Problem` where too many wait already."""
@@ -97,6 +102,11 @@ class Work:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         finally:
             self._pending -= 1
+
+    async def in_turn(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        """The same for those whose number has a bound of its own: who has no thread yet waits for it."""
+        async with self._turns:
+            return await self.run(work, *arguments)
 
     def close(self) -> None:
         """Waits for what is being done; nothing more is taken."""

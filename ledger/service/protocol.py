@@ -16,6 +16,7 @@ from uvicorn.server import ServerState
 
 from ledger.service.limits import Limits
 from ledger.service.problems import MEDIA_TYPE, Problem
+from ledger.service.streams import HANG_UP
 
 #: Method, path and headers: a token and a proxy's own have a tenth of it.
 LARGEST_HEAD = 16 * 1024
@@ -79,6 +80,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._begin()
         self._in_head = True
         super().on_message_begin()
+        # Not `close`, which waits until somebody who reads nothing has read what is left.
+        self.scope["extensions"] = {HANG_UP: self.transport.abort}  # type: ignore[dict-item]
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -110,7 +113,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _too_slow(self) -> None:
-        # Not `close`, which waits until somebody who reads nothing has read what is left.
         self.transport.abort()
 
     def _refuse(self, problem: Problem) -> None:

@@ -137,6 +137,12 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._told()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Streams never end by themselves: whoever follows goes on with another process, or this one's successor.
+        if isinstance(self.config.app, FastAPI):
+            self.config.app.state.service.tails.end()
+        await super().shutdown(sockets)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():

@@ -8,11 +8,21 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from ledger.application import ConsentLedger
+from ledger.errors import ConsentLedgerError
 from ledger.keyring import read_keyring
-from ledger.service.limits import QUICK_THREADS, REFUSALS_A_SECOND, SLOW_THREADS, Limits, Rate, Work
+from ledger.service.limits import (
+    FOLLOWING_THREADS,
+    QUICK_THREADS,
+    REFUSALS_A_SECOND,
+    SLOW_THREADS,
+    Limits,
+    Rate,
+    Work,
+)
 from ledger.service.metrics import Metrics
-from ledger.service.problems import Problem
+from ledger.service.problems import Problem, problem_of
 from ledger.service.scopes import Scope
+from ledger.service.tails import Tails
 from ledger.service.tokens import Caller, NoToken, Tokens, token_of
 from ledger.store.tokens import StoredToken, find_token
 
@@ -29,6 +39,8 @@ class Service:
         self.metrics = Metrics()
         self.quick = Work("quick", QUICK_THREADS)
         self.slow = Work("slow", SLOW_THREADS)
+        self.following = Work("following", FOLLOWING_THREADS)
+        self.tails = Tails(ledger)
         self.tokens = Tokens(self._find_token)
         self.rate = Rate(limits.rate)
         self.refusals = Rate(REFUSALS_A_SECOND)
@@ -56,13 +68,32 @@ class Service:
                 caller = await self.quick.run(self.tokens.caller, token)
         except NoToken as refusal:
             self.refusals.take(address)
-            raise Problem(401, "no-token", str(refusal), {"WWW-Authenticate": "Bearer"}) from None
+            raise _no_token(refusal) from None
         self.rate.take(f"token {caller.name}")
         return caller
+
+    async def demand_again(self, request: Request, *scopes: Scope) -> None:
+        """Whether whoever began a stream may still have it; `Problem` where the token lets nobody in any longer."""
+        try:
+            token = token_of(only(request, "authorization"))
+            caller = self.tokens.remembered(token)
+            if caller is None:
+                caller = await self.quick.run(self.tokens.caller, token)
+        except NoToken as refusal:
+            raise _no_token(refusal) from None
+        except ConsentLedgerError as error:
+            raise problem_of(error) from None
+        demand(caller, *scopes)
 
     def close(self) -> None:
         self.quick.close()
         self.slow.close()
+        self.tails.close()
+        self.following.close()
+
+
+def _no_token(refusal: NoToken) -> Problem:
+    return Problem(401, "no-token", str(refusal), {"WWW-Authenticate": "Bearer"})
 
 
 def service_of(request: Request) -> Service:

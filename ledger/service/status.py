@@ -12,6 +12,7 @@ from ledger.domain.answers import StatusTold, status_told
 from ledger.history import AsOf, history_of
 from ledger.service.bodies import body_of
 from ledger.service.forms import Moment, Position, Subject, given, json_answer, moment_of
+from ledger.service.freshness import AT_LEAST_HEADER, Fresh
 from ledger.service.openapi import Answer, Operation, described
 from ledger.service.problems import Problem
 from ledger.service.serving import TheService, may
@@ -77,11 +78,13 @@ _EXAMPLE: dict[str, Any] = {
             "as of a moment": {"subject": "alice@example.org", "as_of": "2025-10-01T08:00:00Z"},
         },
         problems=(404, 409),
+        parameters=(AT_LEAST_HEADER,),
     )
 )
 async def status(
     _: Annotated[Caller, Depends(may("read"))],
     service: TheService,
+    _fresh: Fresh,
     asked: Annotated[AskStatus, Depends(body_of(AskStatus))],
 ) -> Response:
     """What is on for a person, since when, by what decision, shown how."""

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from cli.main import run
-from cli.session import to_json
 from ledger.application import ConsentLedger
+from ledger.projections.telling import to_line
 from ledger.settings import Place
 from tests import builders
 from tests.cli.conftest import ROOT, SECONDS, RunCli
@@ -139,10 +139,10 @@ def test_a_heartbeat_carries_the_position_when_nothing_changed(
         said.append(line)
         if len(said) == 4:
             os.kill(os.getpid(), signal.SIGTERM)
-        return to_json(line)
+        return to_line(line)
 
     monkeypatch.setattr("cli.subscribe.HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr("cli.subscribe.to_json", say)
+    monkeypatch.setattr("ledger.projections.telling.to_line", say)
     monkeypatch.setenv("CONSENT_STATE", str(ledger.place.state))
     assert run(["--ledger", ledger.place.url or "", *PATH, "--follow"]) == 0
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == said

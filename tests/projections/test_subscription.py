@@ -16,7 +16,7 @@ from ledger.projections import subscription as subscriptions
 from ledger.projections.projection import Projection
 from ledger.projections.rebuild import rebuild
 from ledger.projections.runner import Runner
-from ledger.projections.subscription import Page, Subscription, parse_token, token_of
+from ledger.projections.subscription import Page, Reader, Subscription, parse_token, token_of
 from tests import builders
 from tests.projections.population import (
     Key,
@@ -137,15 +137,15 @@ def test_a_swap_in_the_middle_of_a_read_is_noticed(
     held: dict[Key, Any] = {}
     swaps: list[int] = []
 
-    def standing_and_then_a_swap(subscription: Subscription) -> tuple[int, int]:
-        standing = original(subscription)
+    def standing_and_then_a_swap(reader: Reader) -> tuple[int, int]:
+        standing = original(reader)
         if not swaps:
             swaps.append(rebuild(runner, projection))
         return standing
 
     with Subscription(ledger, projection) as subscription:
-        original = Subscription._standing
-        monkeypatch.setattr(Subscription, "_standing", standing_and_then_a_swap)
+        original = Reader.standing
+        monkeypatch.setattr(Reader, "standing", standing_and_then_a_swap)
         take_in(projection, held, subscription.next_page())
     assert swaps
     assert held == rows_from_log(projection, ledger.place, ledger.recorder.head())
