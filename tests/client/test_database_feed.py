@@ -61,6 +61,17 @@ def away(place: Place, server_url: str) -> Iterator[None]:
             connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
 
 
+def another_in_its_place(place: Place, ledger_id: bytes) -> bytes:
+    """Gives the ledger another id; that id. Whoever has it open goes on with the one that they know."""
+    other = bytes([ledger_id[0] ^ 1]) + ledger_id[1:]
+    with builders.admin(place) as connection:
+        connection.execute("ALTER TABLE ledger.ledger DISABLE TRIGGER ALL")
+        connection.execute("UPDATE ledger.ledger SET id = %s", [other])
+    secret_path(place.state, other).parent.mkdir()
+    shutil.copy(secret_path(place.state, ledger_id), secret_path(place.state, other))
+    return other
+
+
 def test_it_follows_what_is_recorded(ledger: ConsentLedger) -> None:
     builders.grant(ledger, "ann", "bob")
     with Replica(DatabaseFeed(ledger.place)) as replica:
@@ -169,14 +180,9 @@ def test_another_ledger_in_the_place_of_the_first_is_never_followed(ledger_place
     with open_ledger(ledger_place) as ledger:
         builders.grant(ledger, "ann")
         ann, head = ledger.subject("ann").stream or "", ledger.recorder.head()
-        other = bytes([ledger.identity.id[0] ^ 1]) + ledger.identity.id[1:]
     with Replica(DatabaseFeed(ledger_place)) as replica:
         replica.wait_for(head, SECONDS)
-        with builders.admin(ledger_place) as connection:
-            connection.execute("ALTER TABLE ledger.ledger DISABLE TRIGGER ALL")
-            connection.execute("UPDATE ledger.ledger SET id = %s", [other])
-        secret_path(ledger_place.state, other).parent.mkdir()
-        shutil.copy(secret_path(ledger_place.state, ledger.identity.id), secret_path(ledger_place.state, other))
+        other = another_in_its_place(ledger_place, ledger.identity.id)
         with away(ledger_place, server_url):
             until(lambda: replica.trouble is not None)
         until(lambda: replica.state is State.FAILED)

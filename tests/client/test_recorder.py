@@ -221,7 +221,10 @@ def test_the_token_is_in_no_error_and_no_log(
         assert "somebody" not in said
 
 
-def test_others_certificates_are_verified(ledger_place: Place, start: Start, tmp_path: Path) -> None:
+def test_the_services_certificate_is_verified(
+    ledger: ConsentLedger, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.publish(b.TERMS)
     certificate, key = tmp_path / "c", tmp_path / "k"
     subprocess.run(
         [
@@ -233,11 +236,15 @@ def test_others_certificates_are_verified(ledger_place: Place, start: Start, tmp
         capture_output=True,
     )
     served = start("--without", "sequencer", "--certificate", str(certificate), "--certificate-key", str(key))
+    token = Served(served.url, ledger.place).token("record")
     with (
-        Recorder(served.url, "consent_" + "x" * 43, patience=0.3) as recorder,
+        Recorder(served.url, token, patience=0.3) as recorder,
         pytest.raises(OutcomeUnknown, match="CERTIFICATE_VERIFY_FAILED"),
     ):
         recorder.record("ann", SHOWN)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with Recorder(served.url, token) as recorder:
+        assert recorder.record("ann", SHOWN).position == 2
 
 
 def test_it_loads_neither_a_database_nor_the_service() -> None:
