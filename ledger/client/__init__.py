@@ -1,4 +1,8 @@
-"""For services: "may I?" answered in their own process, without asking the ledger each time (design, section 7)."""
+"""For services: "may I?" answered in their own process, without asking the ledger each time (design, section 7).
+
+What brings more along has a name of its own: `http_feed` and `recorder` speak HTTP, `database_feed` opens the ledger,
+and `guard` with `proven_items` stands before a training loop.
+"""
 
 from __future__ import annotations
 

@@ -21,6 +21,8 @@ from ledger.projections.rebuild import rebuild
 from ledger.projections.runner import Runner
 from ledger.projections.verdict_spans import VERDICT_SPANS
 from ledger.settings import Place
+from ledger.store.database import connect
+from ledger.store.tokens import revoke_token
 from tests import builders
 from tests.client.conftest import SECONDS, Start, until
 from tests.client.proxy import Proxy
@@ -179,6 +181,16 @@ def test_who_may_not_read_is_told_so_for_good(ledger: ConsentLedger, served: Ser
             until(lambda: replica.state is State.FAILED)
             assert says in (replica.trouble or "")
             assert token not in (replica.trouble or "")
+
+
+def test_a_token_that_is_revoked_meanwhile_ends_it(ledger: ConsentLedger, served: Served) -> None:
+    token = served.token("read", name="replica")
+    with Replica(HttpFeed(served.url, token)) as replica:
+        replica.wait_for(0, SECONDS)
+        with connect(ledger.url, "the ledger", "consent_tokens") as connection:
+            revoke_token(connection, "replica")
+        until(lambda: replica.state is State.FAILED)
+        assert "revoked" in (replica.trouble or "")
 
 
 def test_many_rows_come_in_pieces(ledger: ConsentLedger, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
