@@ -14,13 +14,15 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from playwright.sync_api import Browser
 
 from ledger.application import ConsentLedger
 from tests import builders as b
 from tests.client.conftest import SECONDS, until
 from tests.service.conftest import Served, serve, served
+from tests.verifier.conftest import browser
 
-__all__ = ["serve", "served"]
+__all__ = ["browser", "serve", "served"]
 
 APP = Path(__file__).parents[2] / "examples" / "product" / "app.py"
 
@@ -78,6 +80,26 @@ def test_a_chat_is_a_candidate_while_its_person_allows_it(product: httpx.Client,
     ledger.record("ann", b.toggled("off"))
     assert candidate_by(product, False) == "collected-while-off"
     assert chat(product)["answer"] == "HELLO"
+
+
+def test_the_pop_up_by_clicks(product: httpx.Client, served: Served, ledger: ConsentLedger, browser: Browser) -> None:
+    """Signed in, shown the terms, Accept without touching: the next chat is a candidate. The settings open too."""
+    if "/v1/links" not in httpx.get(f"{served.url}/openapi.json").json()["paths"]:
+        pytest.skip("this service has no pages for people")
+    with browser.new_context() as context:
+        context.set_default_timeout(SECONDS * 1_000)
+        home = str(product.base_url)
+        context.request.post(f"{home}/sign-in", form={"user": "ann"})
+        page = context.new_page()
+        page.goto(home)
+        page.get_by_role("button", name=b.TERMS.notice.accept).click()
+        assert candidate_by(product, True) == "granted"
+        page.goto(f"{home}/settings")
+        assert page.get_by_text(b.TERMS.purposes[0].settings_wording).first.is_visible()
+        assert "ann" not in page.url
+    entries = [entry for _, entry in ledger.entries_of(ledger.subject("ann").stream or "")]
+    assert [entry.event for entry in entries] == ["terms-shown", "accepted"]
+    assert entries[1].data.touched == []
 
 
 def test_who_is_not_signed_in_is_nobody(product: httpx.Client) -> None:
