@@ -80,7 +80,8 @@ class _Follower:
     def __init__(self, service: HttpService, client: httpx.Client) -> None:
         self._service = service
         self._client = client
-        self._intent: Literal["snapshot", "changes", "nothing"] = "nothing"
+        #: Whether a snapshot begins with the rows that come next.
+        self._begins = False
         self._rows: list[dict[str, Any]] = []
         #: The last token that the stream said, and its parts.
         self._token = ""
@@ -97,7 +98,7 @@ class _Follower:
             case "intent":
                 told = _decoded(event, _Intent)
                 self._go_to(told.token)
-                self._intent, self._rows = told.intent, []
+                self._begins, self._rows = told.intent == "snapshot", []
             case "row":
                 row = _decoded(event, _Row)
                 self._rows.append(row.row | {"position": row.position, "gone": row.gone})
@@ -145,15 +146,14 @@ class _Follower:
 
     def _changes(self, *, complete: bool) -> Changes:
         made = Changes(
-            intent=self._intent,
+            intent="snapshot" if self._begins else "changes" if self._rows else "nothing",
             rows=self._rows,
             token=self._token,
             position=self._position,
             complete=complete,
             as_of=self._as_of,
         )
-        # Of a snapshot only the first ones say so, and what comes next goes on with it.
-        self._intent, self._rows = "nothing" if complete else "changes", []
+        self._begins, self._rows = False, []
         return made
 
     def _go_to(self, token: str) -> None:

@@ -98,7 +98,7 @@ def test_rows_are_of_no_moment_until_the_log_was_no_longer_than_they(monkeypatch
     elsewhere.close()
     assert [(one.intent, one.position, one.complete) for one in taken] == [
         ("snapshot", 2, False),
-        ("changes", 3, True),
+        ("nothing", 3, True),
         ("nothing", 4, True),
     ]
     assert before <= taken[1].as_of == taken[2].as_of < time.monotonic()
