@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.session import Session, to_json
+from cli.types import NAME
 from ledger.projections import PROJECTIONS
 from ledger.projections.projection import Projection
 
 if TYPE_CHECKING:
     from ledger.projections.rebuild import Difference, Verified
     from ledger.projections.runner import Runner
+    from ledger.store.subscriptions import NamedSubscription
 
 NAMES = click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(list(PROJECTIONS)))
 VERIFIED, DIFFERS = 0, 1
@@ -28,13 +30,47 @@ def command() -> None:
 @command.command(name="list")
 @click.pass_obj
 def list_(session: Session) -> None:
-    """Each projection: where it stands, how far the log is ahead, and its rows."""
+    """Each projection: where it stands, how far the log is ahead, and its rows; and each named subscription."""
+    from ledger.store.database import unavailable_as_error
+    from ledger.store.subscriptions import all_subscriptions
+
     with _runner(session) as runner:
         found = [_standing(runner, projection) for projection in PROJECTIONS.values()]
+        with unavailable_as_error(runner.name):
+            named = [_named(one, runner.head()) for one in all_subscriptions(runner.connection)]
     if session.as_json:
-        session.lines(found)
+        session.lines([*found, *named])
         return
     session.table(["projection", "position", "head", "lag", "rows", "gone"], [list(one.values()) for one in found])
+    if named:
+        columns = ["subscription", "projection", "position", "head", "lag", "seen"]
+        session.table(columns, [list(one.values()) for one in named])
+
+
+def _named(one: NamedSubscription, head: int) -> dict[str, Any]:
+    from ledger.domain.times import format_time
+
+    return {
+        "subscription": one.name,
+        "projection": one.projection,
+        "position": one.position,
+        "head": head,
+        "lag": head - one.position,
+        "seen_at": format_time(one.seen),
+    }
+
+
+@command.command()
+@click.argument("name", type=NAME)
+@click.pass_obj
+def forget(session: Session, name: str) -> None:
+    """Forget where the named subscription NAME stands; who subscribes as it again begins with a snapshot."""
+    from ledger.store.database import unavailable_as_error
+    from ledger.store.subscriptions import forget_subscription
+
+    with _runner(session) as runner, unavailable_as_error(runner.name):
+        forget_subscription(runner.connection, name)
+    session.result({"subscription": name}, f"{name}: forgotten")
 
 
 def _standing(runner: Runner, projection: Projection) -> dict[str, Any]:

@@ -31,11 +31,14 @@ Demand = Callable[[], Awaitable[object]]
 class Subscriber:
     """One; `events` is what it is sent."""
 
-    def __init__(self, service: Service, projection: str, tail: Tail, after: int | None) -> None:
+    def __init__(self, service: Service, projection: str, tail: Tail, after: int | None, head: int) -> None:
         self._service = service
         self._projection = projection
         self._tail = tail
         self._standing = Standing(after)
+        #: Where the log ended when it came. It may have been cut off in the middle of rows that were read as of then,
+        #: from a process whose tail was ahead of this one's: until then they are of no one moment.
+        self._head = head
         self._is_first = True
         #: Whether the tail is where it was served from last.
         self._is_at_tail = False
@@ -69,11 +72,14 @@ class Subscriber:
             news = self._tail.news
             if self._tail.failure is not None:
                 raise self._tail.failure
-            part = self._at_tail() if self._tail.reaches(self._standing) else self._by_page()
+            # In the middle of its own pages it goes on with them: what the tail keeps may be older.
+            at_tail = self._tail.reaches(self._standing) and (self._is_first or self._is_complete or self._is_at_tail)
+            part = self._at_tail() if at_tail else self._by_page()
             async with aclosing(part) as portions:
                 async for portion in portions:
                     yield portion
-            if self._is_complete and (self._owes_token or self._is_due):
+            is_whole = self._is_complete and (self._standing.after or 0) >= self._head
+            if is_whole and (self._owes_token or self._is_due):
                 self._owes_token = False
                 self._due = time.monotonic() + HEARTBEAT_SECONDS
                 token = self._token(self._standing.after or 0)
@@ -136,7 +142,7 @@ class Subscriber:
         if not self._is_at_tail:
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, self._due - time.monotonic())):
+            async with asyncio.timeout(max(FOLLOW_SECONDS, self._due - time.monotonic())):
                 await news.wait()
 
     def _intent(self, intent: Intent, after: int) -> bytes:

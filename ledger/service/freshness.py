@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from msgspec import Meta, Struct
 
+from ledger.application import ConsentLedger
 from ledger.errors import Refused
 from ledger.projections.subscription import demand_reached, parse_token, token_of
 from ledger.service.forms import json_answer
@@ -24,9 +25,12 @@ router = APIRouter()
 #: A log that is a moment behind comes up in far less; a caller of a person's waits no longer.
 FRESH_SECONDS = 5.0
 
-TOKEN_PATTERN = r"^[0-9a-f]{32}:(?:0|[1-9][0-9]{0,15})$"  # noqa: S105 - a place in the log
+TOKEN_PATTERN = r"\A[0-9a-f]{32}:[0-9]{1,15}\Z"  # noqa: S105 - a place in the log
 TOKEN_EXAMPLE = "0cbacdc3aae4a7d1c755f78866806cec:12"  # noqa: S105
-_TOKEN = re.compile(TOKEN_PATTERN.replace("$", r"\Z"))
+Token = Annotated[
+    str, Meta(pattern=TOKEN_PATTERN, description="A position that names its ledger.", examples=[TOKEN_EXAMPLE])
+]
+_TOKEN = re.compile(TOKEN_PATTERN)
 
 AT_LEAST = "Consent-At-Least"
 
@@ -38,21 +42,21 @@ def token_header(name: str, description: str) -> dict[str, Any]:
         "in": "header",
         "required": False,
         "description": description,
-        "schema": {"type": "string", "pattern": TOKEN_PATTERN},
+        "schema": {"type": "string"},
         "example": TOKEN_EXAMPLE,
     }
 
 
 AT_LEAST_HEADER = token_header(
     AT_LEAST,
-    f"At least as fresh as this token: waits up to {FRESH_SECONDS:g} s for it, then 503; 409 of another ledger's.",
+    f"At least as fresh as this token of this ledger's: waits up to {FRESH_SECONDS:g} s for it, then 503.",
 )
 
 
 class HeadTold(Struct, frozen=True, kw_only=True):
     """Where the log ends: a position that names its ledger."""
 
-    token: Annotated[str, Meta(pattern=TOKEN_PATTERN, examples=[TOKEN_EXAMPLE])]
+    token: Token
 
 
 @router.get("/v1/head")
@@ -80,11 +84,18 @@ def position_in(request: Request, name: str) -> int | None:
     if given is None:
         return None
     if not _TOKEN.match(given):
-        raise Problem(422, "invalid", f"expected in {name} a token like {TOKEN_EXAMPLE}, found something else")
+        sentence = f"expected in {name} a token of this ledger, like {TOKEN_EXAMPLE}, found something else"
+        raise Problem(409, "other-ledger", sentence)
     try:
-        return parse_token(given, service_of(request).ledger.identity.id)
+        return position_of(given, service_of(request).ledger)
     except Refused as refusal:
         raise Problem(409, "other-ledger", str(refusal)) from None
+
+
+def position_of(token: str, ledger: ConsentLedger) -> int:
+    """The position of a token that has the form; `Refused` where it is another ledger's. Zeros in front say nothing."""
+    named, _, position = token.partition(":")
+    return parse_token(f"{named}:{int(position)}", ledger.identity.id)
 
 
 async def at_least(request: Request) -> int | None:

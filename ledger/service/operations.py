@@ -18,6 +18,7 @@ from ledger.service.serving import Public, Service, TheService, may
 from ledger.service.tokens import Caller
 from ledger.store.proofs import ProofTables
 from ledger.store.statements import statement
+from ledger.store.subscriptions import all_subscriptions
 
 router = APIRouter()
 
@@ -86,15 +87,21 @@ def _lags(ledger: ConsentLedger) -> dict[str, tuple[str, Mapping[Labels, float]]
     with ledger.connection() as connection:
         positions = connection.execute(statement("doctor_projections")).fetchall()
         last = ProofTables(connection).last_checkpoint()
+        named = all_subscriptions(connection)
     lags: dict[Labels, float] = {
         (("projection", tables.removeprefix("projection_").replace("_", "-")),): float(max(0, head - position))
         for tables, position in positions
+    }
+    behind: dict[Labels, float] = {
+        (("subscription", one.name), ("projection", one.projection)): float(max(0, head - one.position))
+        for one in named
     }
     covered = 0 if last is None else last.size
     return {
         "consent_database_up": ("whether the database answers", {(): 1.0}),
         "consent_log_position": ("the highest position of the log", {(): float(head)}),
         "consent_projection_lag": ("entries that a projection has yet to apply", lags),
+        "consent_subscription_lag": ("entries that a named subscription has yet to take in", behind),
         "consent_checkpoint_lag": (
             "entries that no checkpoint covers yet",
             {(): float(max(0, head - covered))},

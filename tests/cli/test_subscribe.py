@@ -17,8 +17,10 @@ import pytest
 
 from cli.main import run
 from ledger.application import ConsentLedger
+from ledger.errors import Refused
 from ledger.projections.telling import to_line
 from ledger.settings import Place
+from ledger.store.subscriptions import acknowledge
 from tests import builders
 from tests.cli.conftest import ROOT, SECONDS, RunCli
 
@@ -187,3 +189,57 @@ def test_help_loads_no_database(command: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, command, "--help"], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_a_name_goes_on_from_what_was_written_as_it(ledger: ConsentLedger, run_cli: RunCli) -> None:
+    builders.grant(ledger, "ann")
+    assert lines(run_cli(*PATH, "--as", "search", place=ledger.place))[0]["intent"] == "snapshot"
+    ledger.record("ann", builders.toggled("off"))
+    first, row, last = lines(run_cli(*PATH, "--as", "search", place=ledger.place))
+    assert (first["intent"], row["position"]) == ("changes", 4)
+    assert lines(run_cli(*PATH, "--as", "search", place=ledger.place))[0] == {"intent": "nothing", **last}
+    # Whoever lost its rows says from where, and the name stands where that ended.
+    assert lines(run_cli(*PATH, "--as", "search", "--after", "0", place=ledger.place))[0]["intent"] == "changes"
+
+    other = run_cli("subscribe", "training-uses", "--as", "search", place=ledger.place)
+    assert (other.returncode, other.stdout) == (1, "")
+    assert "expected a name of training-uses, found search, which follows current-consent;" in other.stderr
+
+    ledger.record("ann", builders.toggled("on"))
+    listed = [
+        json.loads(line) for line in run_cli("--json", "projections", "list", place=ledger.place).stdout.splitlines()
+    ]
+    (named,) = [line for line in listed if "subscription" in line]
+    assert named | {"seen_at": ""} == {
+        "subscription": "search",
+        "projection": "current-consent",
+        "position": 4,
+        "head": 5,
+        "lag": 1,
+        "seen_at": "",
+    }
+    assert "search" in run_cli("projections", "list", place=ledger.place).stdout
+
+    assert run_cli("projections", "forget", "search", place=ledger.place).stdout == "search: forgotten\n"
+    again = run_cli("projections", "forget", "search", place=ledger.place)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "expected the name of a subscription, found search, which is none;" in again.stderr
+    assert lines(run_cli(*PATH, "--as", "search", place=ledger.place))[0]["intent"] == "snapshot"
+
+
+def test_a_name_that_stands_beyond_a_restored_log_is_refused(ledger: ConsentLedger, run_cli: RunCli) -> None:
+    with ledger.connection() as connection:
+        acknowledge(connection, "search", "current-consent", 7)
+    done = run_cli(*PATH, "--as", "search", place=ledger.place)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "expected a position that this ledger has reached, found 7, while the log ends at 0;" in done.stderr
+
+
+def test_names_have_a_bound(ledger: ConsentLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.store.subscriptions.MOST_SUBSCRIPTIONS", 2)
+    with ledger.connection() as connection:
+        for name in ("a", "b"):
+            acknowledge(connection, name, "current-consent", 0)
+        with pytest.raises(Refused, match="expected at most 2 named subscriptions, found as many"):
+            acknowledge(connection, "c", "current-consent", 0)
+        assert acknowledge(connection, "a", "current-consent", 3).position == 3

@@ -292,11 +292,11 @@ def test_who_guesses_tokens_is_slowed_down(served: Served) -> None:
 
 
 def test_no_identity_is_in_a_url(served: Served) -> None:
-    """What the API's document has for paths: numbers of tiles, and nothing else that differs from one to another."""
+    """What the API's document has for paths: numbers of tiles, projections and the names of subscribing services."""
     with httpx.Client(base_url=served.url) as client:
         document = client.get("/openapi.json").json()
     variables = {part for path in document["paths"] for part in path.split("/") if "{" in part}
-    assert variables == {"{level}", "{number}"}
+    assert variables == {"{level}", "{number}", "{projection}", "{name}"}
     assert 'in": "query' not in json.dumps(document)
 
 

@@ -1,0 +1,2 @@
+-- Forgets a name.
+DELETE FROM ledger.subscription WHERE name = %(name)s

@@ -1,0 +1,2 @@
+-- Where every name stands.
+SELECT name, projection, position, seen_at FROM ledger.subscription ORDER BY projection, name
