@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
     from ledger.store.subscriptions import NamedSubscription
 
 NAMES = click.argument("names", metavar="[NAME]...", nargs=-1, type=click.Choice(list(PROJECTIONS)))
+DAY = click.DateTime(["%Y-%m-%d"])
 VERIFIED, DIFFERS = 0, 1
 
 
 @click.group()
 def command() -> None:
-    """List, rebuild and verify the projections."""
+    """List, rebuild, verify and add up the projections."""
 
 
 @command.command(name="list")
@@ -161,6 +163,32 @@ def _cells(one: Difference) -> Iterator[list[Any]]:
 
 def _chosen(names: tuple[str, ...]) -> list[Projection]:
     return [PROJECTIONS[name] for name in dict.fromkeys(names or PROJECTIONS)]
+
+
+@command.command()
+@click.option("--since", type=DAY, default="1970-01-01", show_default=True, help="The first day, in UTC.")
+@click.option("--until", type=DAY, default="9999-12-31", show_default=True, help="The day after the last.")
+@click.pass_obj
+def adoption(session: Session, since: datetime, until: datetime) -> None:
+    """Bring `adoption` up to date, and add it up by day, plan and surface.
+
+    Somebody counts on the day they were first shown some terms (or accepted them without that), whenever they did the
+    rest; those who are erased count no more. The median is of the seconds from the notice to the Accept.
+    """
+    import msgspec
+
+    from ledger.projections.adoption import ADOPTION, AdoptionDay, per_day
+
+    with _runner(session) as runner:
+        with session.progress(f"bringing {ADOPTION.name} up to date", total=None) as progress:
+            runner.catch_up(ADOPTION, progress.advance)
+        days = [msgspec.to_builtins(one) for one in per_day(runner.connection, since.date(), until.date())]
+    if session.as_json:
+        session.lines(days)
+        return
+    session.table(
+        [name.replace("_", " ") for name in AdoptionDay.__struct_fields__], [list(one.values()) for one in days]
+    )
 
 
 @contextmanager

@@ -70,7 +70,31 @@ def test_verify_brings_up_to_date_and_finds_nothing(people: ConsentLedger, run_c
         "granted-intervals: 2 rows at position 6, all as the log says",
         "training-uses: 0 rows at position 6, all as the log says",
         "verdict-spans: 2 rows at position 6, all as the log says",
+        "adoption: 2 rows at position 6, all as the log says",
     ]
+
+
+def test_adoption_adds_up_and_names_nobody(people: ConsentLedger, run_cli: RunCli) -> None:
+    done = run_cli("--json", "projections", "adoption", place=people.place)
+    assert (done.returncode, done.stderr) == (0, "")
+    (day,) = map(json.loads, done.stdout.splitlines())
+    assert day | {"day": "", "decide_seconds_median": 0} == {
+        "day": "",
+        "plan": "pro",
+        "surface": "pop-up",
+        "shown": 2,
+        "accepted": 2,
+        "accepted_on": 2,
+        "accepted_untouched": 2,
+        "turned_off_later": 1,
+        "decide_seconds_median": 0,
+    }
+    until_then = run_cli("--json", "projections", "adoption", "--until", day["day"], place=people.place)
+    assert (until_then.returncode, until_then.stdout) == (0, "")
+    table = run_cli("projections", "adoption", "--since", day["day"], place=people.place)
+    assert table.returncode == 0
+    assert day["day"] in table.stdout
+    assert run_cli("projections", "adoption", "--since", "today", place=people.place).returncode == 2
 
 
 def test_verify_says_which_rows_differ_and_exits_1(people: ConsentLedger, run_cli: RunCli) -> None:

@@ -58,6 +58,10 @@ class Population:
             appends = [self._append(stream, self._random.choice((1, 1, 1, 2, 3))) for stream in chosen]
             assert all(outcome.name == "stored" for outcome in self._ledger.recorder.insert_many(appends))
 
+    def pass_time(self, by: timedelta) -> None:
+        """Nothing happens for a while."""
+        self._recorded += by
+
     def _append(self, stream: str, length: int) -> Append:
         first = self._versions[stream] + 1
         entries: list[Entry] = []
