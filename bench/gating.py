@@ -36,8 +36,9 @@ LIMITS = Limits(
     bound="besides reading and writing, the gate hashes the files, reads the people's entries out of PostgreSQL, looks "
     "for items that are there twice, joins each item with the spans of its subject, and writes two files in the order "
     "of the input",
-    tried="nothing beyond what is in",
-    limit="not known",
+    tried="one join in place of two, both outputs in one pass, larger batches of uses: a prototype reached 0.17 x on a "
+    "busy machine, and is not in, since it was not shown to give the same rows",
+    limit="not known; the prototype took 4.7 us an item, of which DuckDB's reading and writing are 0.3",
 )
 
 
