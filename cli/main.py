@@ -31,7 +31,7 @@ COMMANDS = {
     "check": ("cli.check", "May this item be used? One verdict."),
     "filter": ("cli.filter", "The gate: split items into what a run may use and what not, and record the uses."),
     "replay": ("cli.replay", "History, event by event, with the state after each."),
-    "projections": ("cli.projections", "List, rebuild and verify the projections."),
+    "projections": ("cli.projections", "List, rebuild, verify and add up the projections."),
     "subscribe": ("cli.subscribe", "Follow a projection: a snapshot, then its tail."),
     "export": ("cli.export", "Export the trail of events."),
     "checkpoint": ("cli.checkpoint", "Bring tree and map up to date, sign, and print the checkpoint."),

@@ -70,6 +70,7 @@ def test_verify_brings_up_to_date_and_finds_nothing(people: ConsentLedger, run_c
         "granted-intervals: 2 rows at position 6, all as the log says",
         "training-uses: 0 rows at position 6, all as the log says",
         "verdict-spans: 2 rows at position 6, all as the log says",
+        "retention: 4 rows at position 6, all as the log says",
         "adoption: 2 rows at position 6, all as the log says",
     ]
 
