@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urljoin
 
 import httpx
 from fastapi import Cookie, FastAPI, HTTPException, Request
@@ -24,6 +24,8 @@ from ledger.domain.eligibility import Item
 from ledger.errors import Unavailable
 
 PURPOSE = "model-training"
+#: A product knows which plan each of its people has.
+PLAN = "pro"
 SERVICE = os.environ["CONSENT_SERVICE"]
 #: One for each thing that may be done: whoever finds the reader's can open nobody's pages.
 READ_TOKEN, PAGES_TOKEN = os.environ["CONSENT_READ_TOKEN"], os.environ["CONSENT_PAGES_TOKEN"]
@@ -67,14 +69,14 @@ async def home(request: Request, session: Session = "") -> Response:
     user = _user(session)
     if user not in asked:
         asked.add(user)
-        return await _page_of(request, user, "pop-up")
+        return await _page_of(request, user, {"page": "pop-up", "plan": PLAN})
     return JSONResponse({"hello": user})
 
 
 @app.get("/settings")
 async def settings(request: Request, session: Session = "") -> Response:
     """Privacy settings: the history, the switch, the bundle."""
-    return await _page_of(request, _user(session), "settings")
+    return await _page_of(request, _user(session), {"page": "settings"})
 
 
 @app.post("/chats")
@@ -102,11 +104,11 @@ def _user(session: str) -> str:
     return signed_in[session]
 
 
-async def _page_of(request: Request, user: str, page: str) -> Response:
-    """To the ledger's page of this person, by a link that opens once."""
-    answer = await request.app.state.linking.post("/v1/links", json={"subject": user, "page": page})
+async def _page_of(request: Request, user: str, page: dict[str, str]) -> Response:
+    """To the ledger's page of this person, by a link that opens once: a path below the service's own address."""
+    answer = await request.app.state.linking.post("/v1/links", json={"subject": user, **page})
     answer.raise_for_status()
-    return RedirectResponse(answer.json()["url"], 303)
+    return RedirectResponse(urljoin(SERVICE, answer.json()["url"]), 303)
 
 
 async def _stream_of(request: Request, user: str) -> str | None:
