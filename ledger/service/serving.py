@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -41,6 +42,7 @@ class Service:
         self.slow = Work("slow", SLOW_THREADS)
         self.following = Work("following", FOLLOWING_THREADS)
         self.tails = Tails(ledger)
+        self._asking_again = asyncio.Lock()
         self.tokens = Tokens(self._find_token)
         self.rate = Rate(limits.rate)
         self.refusals = Rate(REFUSALS_A_SECOND)
@@ -76,9 +78,11 @@ class Service:
         """Whether whoever began a stream may still have it; `Problem` where the token lets nobody in any longer."""
         try:
             token = token_of(only(request, "authorization"))
-            caller = self.tokens.remembered(token)
-            if caller is None:
-                caller = await self.quick.run(self.tokens.caller, token)
+            # One at a time: whoever asked a moment ago has asked for all streams of that token.
+            async with self._asking_again:
+                caller = self.tokens.remembered(token)
+                if caller is None:
+                    caller = await self.following.run(self.tokens.caller, token)
         except NoToken as refusal:
             raise _no_token(refusal) from None
         except ConsentLedgerError as error:

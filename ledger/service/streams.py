@@ -9,6 +9,8 @@ from contextlib import aclosing
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from ledger.service.logs import tell
+
 MEDIA_TYPE = "text/event-stream"
 #: What this service's protocol offers under the name: the connection ends at once, whatever waits to be sent.
 HANG_UP = "consent.hang_up"
@@ -42,6 +44,7 @@ class EventStream(Response):
             if sending.done():
                 sending.result()
         except Slow:
+            tell("a subscriber was too slow")
             if hang_up := (scope.get("extensions") or {}).get(HANG_UP):
                 hang_up()
                 await leaving

@@ -34,6 +34,9 @@ CHUNK = 64 * 1024
 #: A rebuild of the tables moves no position, and must be noticed all the same.
 REREAD_SECONDS = 2.0
 
+#: What whoever follows is told of a service that is told to stop.
+_ENDING = Problem(503, "ending", "expected a service that goes on, found one that ends; connect again")
+
 Ts = TypeVarTuple("Ts")
 #: The rows of one position, as server-sent events.
 Piece = tuple[int, bytes]
@@ -110,7 +113,7 @@ class Tail:
     def stop(self) -> None:
         """Wakes everybody, for the last time; the thread ends soon after."""
         self._stop.set()
-        self._fail(Problem(503, "ending", "expected the service to go on, found that it ends; connect again"))
+        self._fail(_ENDING)
 
     def join(self) -> None:
         self._stop.set()
@@ -188,9 +191,11 @@ class Tails:
         self.has_ended = False
 
     def of(self, projection: str) -> Tail:
-        """The projection's; another one where the last has failed."""
+        """The projection's; another one where the last has failed. `Problem` once the service ends."""
+        if self.has_ended:
+            raise _ENDING
         tail = self._tails.get(projection)
-        if tail is None or (tail.failure is not None and not self.has_ended):
+        if tail is None or tail.failure is not None:
             tail = self._tails[projection] = Tail(self._ledger, PROJECTIONS[projection])
         return tail
 

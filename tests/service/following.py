@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
+
 from tests.service.conftest import SECONDS, Served
 
 #: The kind, what was told, and the id where there was one.
@@ -31,20 +33,26 @@ def path_of(projection: str) -> str:
 
 @contextmanager
 def following(
-    served: Served, projection: str, after: str | None = None, token: str | None = None, follow: str = "yes"
+    served: Served, projection: str, after: str | None = None, token: str | None = None
 ) -> Iterator[Iterator[Event]]:
     """The events of one connection."""
-    headers = {"Consent-Follow": follow} | ({} if after is None else {"Last-Event-ID": after})
-    with (
-        served.client("read", token=token) as client,
-        client.stream("GET", path_of(projection), headers=headers, timeout=SECONDS) as answer,
-    ):
+    with served.client("read", token=token) as client, _stream(client, projection, after, {}) as events:
+        yield events
+
+
+def all_events(client: httpx.Client, projection: str, after: str | None = None) -> list[Event]:
+    """What there is by now."""
+    with _stream(client, projection, after, {"Consent-Follow": "no"}) as events:
+        return list(events)
+
+
+@contextmanager
+def _stream(
+    client: httpx.Client, projection: str, after: str | None, headers: dict[str, str]
+) -> Iterator[Iterator[Event]]:
+    if after is not None:
+        headers = headers | {"Last-Event-ID": after}
+    with client.stream("GET", path_of(projection), headers=headers, timeout=SECONDS) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"] == "text/event-stream"
         yield events_in(answer.iter_lines())
-
-
-def all_events(served: Served, projection: str, after: str | None = None, token: str | None = None) -> list[Event]:
-    """What there is by now."""
-    with following(served, projection, after, token, follow="no") as events:
-        return list(events)

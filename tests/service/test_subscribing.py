@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+import httpx
 import pytest
 
 from ledger.application import ConsentLedger
@@ -17,6 +18,7 @@ from ledger.projections.runner import Runner
 from ledger.projections.subscription import Subscription
 from ledger.projections.telling import intent_told, row_told, to_line, token_told
 from ledger.service import following as own_pages
+from ledger.service.server import SHUTDOWN_SECONDS
 from ledger.store.database import connect
 from ledger.store.tokens import revoke_token
 from tests import builders as b
@@ -24,6 +26,7 @@ from tests.cli.conftest import run
 from tests.projections.population import Population
 from tests.service.conftest import SECONDS, Serve, Served
 from tests.service.following import Event, all_events, following, path_of
+from tests.service.test_server import Process
 
 CONSENT = "current-consent"
 Rows = dict[tuple[Any, ...], dict[str, Any]]
@@ -67,7 +70,8 @@ def in_order(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_a_snapshot_then_nothing_then_changes(served: Served, ledger: ConsentLedger) -> None:
     b.grant(ledger, "ann", "bob")
     named = ledger.identity.id.hex()
-    (kind, intent, token), *rows, (last_kind, last, last_id) = all_events(served, CONSENT)
+    with served.client("read") as client:
+        (kind, intent, token), *rows, (last_kind, last, last_id) = all_events(client, CONSENT)
     assert (kind, intent, token) == ("intent", {"intent": "snapshot", "token": f"{named}:0"}, f"{named}:0")
     assert [(kind, told["position"], id_) for kind, told, id_ in rows] == [
         ("row", 3, f"{named}:3"),
@@ -105,24 +109,24 @@ def test_three_ways_tell_the_same(
                 lived.append(event)
                 if event[0] == "token" and event[1]["token"].endswith(f":{head}"):
                     break
-    once = all_events(served, projection, token=token)
+    with served.client(token=token) as client:
+        once = all_events(client, projection)
+        assert_resumable(client, projection, lived, take_in({}, projection, once))
     told = in_order([told for _, told, _ in once])
     assert told == in_order(told_by_the_database(ledger, projection))
     assert told == in_order(told_by_the_command(ledger, projection))
-    final = take_in({}, projection, once)
-    assert take_in({}, projection, lived) == final
 
+
+def assert_resumable(client: httpx.Client, projection: str, lived: list[Event], final: Rows) -> None:
+    """From each id on, what was told before and what is told after it lead to the same rows."""
+    assert take_in({}, projection, lived) == final
     ids = {event[2]: index for index, event in enumerate(lived) if event[2] is not None}
     assert len(ids) > 5
     for id_, index in ids.items():
-        rest = all_events(served, projection, id_, token)
+        rest = all_events(client, projection, id_)
         assert take_in(take_in({}, projection, lived[: index + 1]), projection, rest) == final, id_
         after = int(id_.rpartition(":")[2])
         assert all(told["position"] > after for kind, told, _ in rest if kind == "row")
-        # Rows that the tail keeps in the states that they had come before those that they have now.
-        assert {told["position"] for _, told, _ in rest[1:-1]} >= {
-            told["position"] for told in told_by_the_database(ledger, projection, after)[1:-1]
-        }
 
 
 def test_a_rebuild_in_the_middle_is_a_snapshot(served: Served, ledger: ConsentLedger) -> None:
@@ -195,16 +199,26 @@ def test_no_more_subscribers_than_there_may_be(served: Served, monkeypatch: pyte
 
 
 def test_a_stream_outlives_the_time_for_requests(serve: Serve) -> None:
-    with following(serve(receive_seconds=0.5), CONSENT) as events:
+    with following(serve(receive_seconds=0.3), CONSENT) as events:
         began = time.monotonic()
-        while time.monotonic() - began < 2:
+        while time.monotonic() - began < 1:
             assert next(events)[0] in ("intent", "token")
 
 
 def test_who_takes_nothing_is_dropped_and_goes_on(
-    served: Served, ledger: ConsentLedger, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, ledger: ConsentLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ledger.service.streams.SLOW_SECONDS", 1.0)
+    create = socket.create_server
+
+    def with_small_buffers(*given: Any, **named: Any) -> socket.socket:
+        """The system's own take megabytes, which a test would have to fill."""
+        bound = create(*given, **named)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        return bound
+
+    monkeypatch.setattr(socket, "create_server", with_small_buffers)
+    monkeypatch.setattr("ledger.service.streams.SLOW_SECONDS", 0.5)
+    served = serve()
     ledger.publish(b.TERMS)
     token = served.token("read")
     with socket.socket() as slow:
@@ -217,7 +231,7 @@ def test_who_takes_nothing_is_dropped_and_goes_on(
         with served.client("read", token=token) as client:
             others = client.get("/v1/head")
             assert others.status_code == 200
-            grown = Population(ledger, seed=31, people=300)
+            grown = Population(ledger, seed=31, people=200)
             deadline = time.monotonic() + SECONDS
             while 'consent_subscribers{projection="training-uses"} 1' in client.get("/metrics").text:
                 assert time.monotonic() < deadline
@@ -231,10 +245,40 @@ def test_who_takes_nothing_is_dropped_and_goes_on(
     ids = [line[4:].strip() for line in found.decode().splitlines() if line.startswith("id: ")]
     position = int(ids[-2].rpartition(":")[2])  # the last one may be cut off
     assert position < ledger.recorder.head()
-    rest = all_events(served, "training-uses", ids[-2], token)
+    with served.client(token=token) as client:
+        rest = all_events(client, "training-uses", ids[-2])
     assert in_order([told for kind, told, _ in rest if kind == "row"]) == in_order(
         [told for told in told_by_the_database(ledger, "training-uses", position) if "row" in told]
     )
+
+
+def test_a_database_that_goes_away_is_told_and_streams_begin_again(served: Served, ledger: ConsentLedger) -> None:
+    b.grant(ledger, "ann")
+    token = served.token("read")
+    with following(served, CONSENT, token=token) as events:
+        before = [next(events) for _ in range(3)]
+        with b.admin(ledger.place) as admin:
+            cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            admin.execute(f"{cut} AND pid <> pg_backend_pid()")
+        *_, (kind, told, _) = events
+        assert (kind, told["status"], told["code"]) == ("problem", 503, "unavailable")
+    with served.client(token=token) as client:
+        (_, intent, _), *_ = all_events(client, CONSENT, before[-1][2])
+    assert intent["intent"] == "nothing"
+
+
+def test_a_service_that_ends_ends_its_streams_at_once_and_logs_them_once(ledger: ConsentLedger) -> None:
+    b.grant(ledger, "ann")
+    process = Process(ledger.place)
+    with following(Served(process.url, ledger.place), CONSENT) as events:
+        assert next(events)[0] == "intent"
+        began = time.monotonic()
+        logged = process.stop()
+        assert time.monotonic() - began < SHUTDOWN_SECONDS / 2
+        assert [kind for kind, *_ in events][-1] == "token"
+    lines = [json.loads(line) for line in logged.splitlines()]
+    (stream,) = [line for line in lines if line.get("route") == "/v1/projections/{projection}/changes"]
+    assert (stream["status"], stream["level"]) == (200, "info")
 
 
 def test_reads_are_as_fresh_as_asked_or_fail(
