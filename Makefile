@@ -85,7 +85,7 @@ COMPILE = $(UV) pip compile --universal --generate-hashes --no-emit-index-url --
 
 lock: ## rewrite constraints.txt and constraints-spark.txt from pyproject.toml (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: install it (pip install uv), or name it with make lock UV=..." >&2; exit 1; }
-	$(COMPILE) --extra embedded --extra server --extra client --extra dev --only-binary :all: pyproject.toml -o constraints.txt
+	$(COMPILE) --extra embedded --extra server --extra client --extra nats --extra dev --only-binary :all: pyproject.toml -o constraints.txt
 	$(COMPILE) --extra spark --constraints constraints.txt --only-binary :all: --no-binary pyspark pyproject.toml -o constraints-spark.txt
 
 clean: ## remove the environment and every cache

@@ -33,6 +33,7 @@ COMMANDS = {
     "replay": ("cli.replay", "History, event by event, with the state after each."),
     "projections": ("cli.projections", "List, rebuild, verify and add up the projections."),
     "subscribe": ("cli.subscribe", "Follow a projection: a snapshot, then its tail."),
+    "relay": ("cli.relay", "Publish projections to NATS JetStream, as CloudEvents."),
     "export": ("cli.export", "Export the trail of events."),
     "checkpoint": ("cli.checkpoint", "Bring tree and map up to date, sign, and print the checkpoint."),
     "sequence": ("cli.sequence", "Sign a checkpoint every few seconds, whenever there is anything new."),

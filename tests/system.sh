@@ -14,6 +14,8 @@ command -v go >/dev/null || missing+=(golang-go)
 [[ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ]] || missing+=(golang-golang-x-mod-dev)
 # The gate's second engine, Apache Spark, runs on Java.
 command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+# The relay publishes to a real NATS server.
+command -v nats-server >/dev/null || missing+=(nats-server)
 missing+=("$@") # what the caller found missing besides
 
 ((${#missing[@]})) || exit 0

@@ -1,0 +1,1 @@
+"""The relay: projections published to somebody else's stream."""
