@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from ledger.domain.consent import Record
 from ledger.domain.events import DataUsedForTraining
 from ledger.domain.times import parse_time
 from ledger.projections.projection import Positions, Projection, Row
+
+if TYPE_CHECKING:
+    from ledger.store.database import Connection
 
 
 class TrainingUse(Row, frozen=True, kw_only=True):
@@ -28,6 +32,15 @@ class TrainingUse(Row, frozen=True, kw_only=True):
     collected_until: datetime
     manifest: str
     attested: bool
+
+
+class UsesDay(Struct, frozen=True):
+    """What was recorded as used on a day (UTC): by how many runs, in how many uses, how many items."""
+
+    day: date
+    runs: int
+    uses: int
+    items: int
 
 
 def training_uses(record: Record, positions: Positions) -> Iterator[TrainingUse]:
@@ -58,3 +71,14 @@ TRAINING_USES = Projection(
     rows=training_uses,
     remembers=False,
 )
+
+
+def uses_per_day(connection: Connection, since: date, until: date) -> list[UsesDay]:
+    """The days from `since` to before `until` that have any use, as far as the projection is."""
+    from ledger.projections.tables import composed, unusable_as_error  # else every import of a row loads the database
+
+    with unusable_as_error(TRAINING_USES, "the ledger"):
+        found = connection.execute(
+            composed("uses_per_day", TRAINING_USES, TRAINING_USES.tables), {"since": since, "until": until}
+        ).fetchall()
+    return [UsesDay(*row) for row in found]

@@ -24,6 +24,7 @@ from ledger.service import (
 from ledger.service.front import Front
 from ledger.service.limits import Limits
 from ledger.service.openapi import document
+from ledger.service.pages import PAGES, links
 from ledger.service.problems import Problem, problem_of
 from ledger.service.serving import Service
 
@@ -38,6 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     freshness.router,
     subscribing.router,
     operations.router,
+    links.router,
 )
 #: What the framework itself refuses.
 _SENTENCES = {
@@ -53,7 +55,7 @@ def create_app(ledger: ConsentLedger, limits: Limits = Limits()) -> FastAPI:  # 
     """
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.service = Service(ledger, limits)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     told: list[dict[str, Any]] = []
 

@@ -35,7 +35,7 @@ def body_of(form: type[T]) -> Callable[[Request], Awaitable[T]]:
     decode = msgspec.json.Decoder(form).decode
 
     async def body(request: Request) -> T:
-        text = await _read(request)
+        text = await read(request, MEDIA_TYPE, LARGEST_BODY)
         try:
             found = decode(text)
         except (msgspec.DecodeError, RecursionError, UnicodeError):
@@ -46,30 +46,30 @@ def body_of(form: type[T]) -> Callable[[Request], Awaitable[T]]:
     return body
 
 
-async def _read(request: Request) -> bytes:
+async def read(request: Request, media_type: str, largest: int) -> bytes:
+    """The body, where it is of this type, plain, and has at most `largest` bytes; `Problem` says why not."""
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise _closing(
             415, "compressed", f"expected a body that is not compressed, found {encoding[:20]!r}; send it plain"
         )
-    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
-    if media_type.strip().lower() != MEDIA_TYPE or parameters.strip().lower() not in ("", "charset=utf-8"):
-        raise _closing(415, "not-json", f"expected the header Content-Type: {MEDIA_TYPE}, found another or none")
+    found, _, parameters = request.headers.get("content-type", "").partition(";")
+    if found.strip().lower() != media_type or parameters.strip().lower() not in ("", "charset=utf-8"):
+        code = "not-json" if media_type == MEDIA_TYPE else "not-a-form"
+        raise _closing(415, code, f"expected the header Content-Type: {media_type}, found another or none")
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > LARGEST_BODY:
-        raise _too_large()
+    if length.isdecimal() and int(length) > largest:
+        raise _too_large(largest)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_BODY:
-            raise _too_large()
+        if len(body) > largest:
+            raise _too_large(largest)
     return bytes(body)
 
 
-def _too_large() -> Problem:
-    return _closing(
-        413, "too-large", f"expected a body of at most {LARGEST_BODY} bytes, found more; send less at a time"
-    )
+def _too_large(largest: int) -> Problem:
+    return _closing(413, "too-large", f"expected a body of at most {largest} bytes, found more; send less at a time")
 
 
 def _closing(status: int, code: str, detail: str) -> Problem:

@@ -72,7 +72,7 @@ async def metrics(_: Annotated[Caller, Depends(may("read"))], service: TheServic
     """Requests, appends, conflicts, verdicts by reason, subscribers, and how far everything is behind the log."""
     gauges = {"consent_up": ("1 while it works, by what it runs beside the requests", _background(service))}
     try:
-        gauges |= await service.quick.run(_lags, service.ledger)
+        gauges |= await service.quick.run(lags, service.ledger)
     except ConsentLedgerError:
         gauges["consent_database_up"] = ("whether the database answers", {(): 0.0})
     return Response(service.metrics.text(gauges), media_type=MEDIA_TYPE)
@@ -82,13 +82,14 @@ def _background(service: Service) -> Mapping[Labels, float]:
     return {(("part", name),): float(is_alive()) for name, is_alive in sorted(service.background.items())}
 
 
-def _lags(ledger: ConsentLedger) -> dict[str, tuple[str, Mapping[Labels, float]]]:
+def lags(ledger: ConsentLedger) -> dict[str, tuple[str, Mapping[Labels, float]]]:
+    """How far the projections and the checkpoint are behind the log, as gauges."""
     head = ledger.recorder.head()
     with ledger.connection() as connection:
         positions = connection.execute(statement("doctor_projections")).fetchall()
         last = ProofTables(connection).last_checkpoint()
         named = all_subscriptions(connection)
-    lags: dict[Labels, float] = {
+    projections: dict[Labels, float] = {
         (("projection", tables.removeprefix("projection_").replace("_", "-")),): float(max(0, head - position))
         for tables, position in positions
     }
@@ -100,7 +101,7 @@ def _lags(ledger: ConsentLedger) -> dict[str, tuple[str, Mapping[Labels, float]]
     return {
         "consent_database_up": ("whether the database answers", {(): 1.0}),
         "consent_log_position": ("the highest position of the log", {(): float(head)}),
-        "consent_projection_lag": ("entries that a projection has yet to apply", lags),
+        "consent_projection_lag": ("entries that a projection has yet to apply", projections),
         "consent_subscription_lag": ("entries that a named subscription has yet to take in", behind),
         "consent_checkpoint_lag": (
             "entries that no checkpoint covers yet",

@@ -1,0 +1,78 @@
+"""Pages of a running service: opened by their links, in a browser or by hand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from ledger.application import ConsentLedger
+from ledger.service.pages.sessions import COOKIE
+from tests import builders as b
+from tests.chromium import browser
+from tests.service.conftest import SECONDS, Served
+
+__all__ = ["browser"]
+
+POP_UP: dict[str, Any] = {"page": "pop-up", "subject": "ann", "plan": "pro"}
+SETTINGS: dict[str, Any] = {"page": "settings", "subject": "ann"}
+OPERATORS: dict[str, Any] = {"page": "operators"}
+
+
+def link(served: Served, asked: dict[str, Any]) -> str:
+    """The path of a fresh link."""
+    with served.client("pages", "read") as product:
+        answer = product.post("/v1/links", json=asked)
+    assert answer.status_code == 201, answer.text
+    url: str = answer.json()["url"]
+    return url
+
+
+@dataclass
+class Visitor:
+    """A browser that a test can make do what no browser does; it keeps its one cookie by hand, for that is `Secure`."""
+
+    url: str
+    headers: dict[str, str] = field(default_factory=lambda: {"Sec-Fetch-Site": "same-origin"})
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        with httpx.Client(base_url=self.url, timeout=SECONDS) as client:
+            return client.request(method, path, headers=self.headers | more.pop("headers", {}), **more)
+
+    def open(self, link: str) -> httpx.Response:
+        """Opens the link, keeps the cookie, and sees the page that it leads to."""
+        opened = self.ask("GET", link)
+        assert opened.status_code == 303, opened.text
+        self.headers["Cookie"] = opened.headers["set-cookie"].partition(";")[0]
+        assert self.headers["Cookie"].startswith(f"{COOKIE}=")
+        return self.ask("GET", opened.headers["location"])
+
+    def send(self, path: str, page: httpx.Response, number: int = 0, **changed: str) -> httpx.Response:
+        """Sends a form of the page as it stands, with some fields changed."""
+        return self.ask("POST", path, data=fields(page, path, number) | changed)
+
+
+def fields(page: httpx.Response, path: str, number: int = 0) -> dict[str, str]:
+    """What a browser without scripts sends of one of the page's forms to this path, as it was shown."""
+    form = re.findall(rf'<form[^>]* action="{re.escape(path)}".*?</form>', page.text, re.DOTALL)[number]
+    found = re.findall(r'<input [^>]*?name="([^"]*)" value="([^"]*)"([^>]*)>', form)
+    return {
+        name: value
+        for name, value, rest in found
+        if "disabled" not in rest and ("data-touched" not in rest or " checked" in rest)
+    }
+
+
+@pytest.fixture
+def visited(ledger: ConsentLedger, served: Served) -> Served:
+    """A service over the shipped terms."""
+    ledger.publish(b.TERMS)
+    return served
+
+
+@pytest.fixture
+def ann(visited: Served) -> Visitor:
+    return Visitor(visited.url)
