@@ -69,7 +69,10 @@ async def _relay_all(
             finally:
                 await server.close()
         except (NatsError, OSError, TimeoutError) as error:
-            trouble(f"the NATS server did not take a message ({type(error).__name__}); it is asked again")
+            trouble(
+                f"the NATS server did not take a message ({type(error).__name__}): it must run, with JetStream; "
+                "it is asked again"
+            )
             # A server that went well for a while is asked at once; one that takes connections and no messages is not.
             pause = FIRST_PAUSE if now() - began > LONGEST_PAUSE else min(2 * pause, LONGEST_PAUSE)
             await _wait(stopped.is_set, pause)
