@@ -140,6 +140,7 @@ def _verdicts(counted: Sequence[tuple[str, int]]) -> Plot:
 def _lags(ledger: ConsentLedger) -> Plot:
     gauges = lags(ledger)
     behind = {_label(labels): lag for labels, lag in gauges["consent_projection_lag"][1].items()}
+    behind |= {_label(labels): lag for labels, lag in gauges["consent_subscription_lag"][1].items()}
     behind["checkpoint"] = gauges["consent_checkpoint_lag"][1][()]
     return over_names(
         "lag",

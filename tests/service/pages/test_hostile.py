@@ -95,7 +95,7 @@ def test_touched_is_what_stands_elsewhere_or_what_the_script_says(
     ledger: ConsentLedger, visited: Served, ann: Visitor
 ) -> None:
     page = ann.open(link(visited, POP_UP))
-    ann.send("/pages/pop-up", page, **{"touched.model-training": "yes"})
+    ann.send("/pages/pop-up", page, 0, **{"touched.model-training": "yes"})
     bob = Visitor(visited.url)
     page = bob.open(link(visited, POP_UP | {"subject": "bob"}))
     off = {key: value for key, value in fields(page, "/pages/pop-up").items() if not key.startswith("toggle.")}
