@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import signal
 import socket
 import threading
@@ -80,6 +81,8 @@ def serve(
 
 def config_of(app: FastAPI, listening: Listening, limits: Limits) -> uvicorn.Config:
     """uvicorn's settings; `Unavailable` where the certificate cannot be used."""
+    # Beside `access_log`, for whoever sets logging up anew: its lines have paths, and paths of pages have secrets.
+    logging.getLogger("uvicorn.access").disabled = True
     config = uvicorn.Config(
         app,
         loop="uvloop",

@@ -45,6 +45,8 @@ ROUTES: list[tuple[str, str, Any, list[str]]] = [
     ("POST", "/v1/bundles", {"subject": "ann"}, ["record", "read", "train"]),
     ("GET", "/tile/entries/000.p/1", None, ["read", "record", "train"]),
     ("GET", "/metrics", None, ["record", "audit"]),
+    ("POST", "/v1/links", {"page": "settings", "subject": "ann"}, ["record", "read", "audit"]),
+    ("POST", "/v1/links", {"page": "operators"}, ["pages", "record"]),
 ]
 
 

@@ -187,7 +187,12 @@ def process(ledger: ConsentLedger, ledger_place: Place) -> Iterator[Process]:
 
 def test_served_and_stopped(process: Process, ledger: ConsentLedger, ledger_place: Place) -> None:
     """The whole of it: a token of the command's, an event, its checkpoint, its projections, a stop."""
-    arguments = ["tokens", "create", "--scope", "record", "--scope", "read", "product"]
+    arguments = [
+        "tokens",
+        "create",
+        *(part for scope in ("record", "read", "pages") for part in ("--scope", scope)),
+        "product",
+    ]
     token = run(*arguments, place=ledger_place).stdout.strip()
     identity = "somebody-whom-no-log-may-name@example.org"
     with httpx.Client(base_url=process.url, headers={"Authorization": f"Bearer {token}"}, timeout=SECONDS) as client:
@@ -208,11 +213,16 @@ def test_served_and_stopped(process: Process, ledger: ConsentLedger, ledger_plac
         client.get(f"/v1/terms?subject={identity}&token={token}")
         client.get("/v1/terms", headers={"Authorization": f"Bearer {token}x"})
         client.post("/v1/events", content=f'{{"subject": "{identity}"'.encode())
+        link = client.post("/v1/links", json={"page": "pop-up", "subject": identity, "plan": "pro"}).json()["url"]
+        cookie = client.get(link).headers["set-cookie"].partition(";")[0]
+        assert client.get("/pages/pop-up", headers={"Cookie": cookie}).status_code == 200
+        assert client.get(link).status_code == 404
+    secrets = (link.rpartition("/")[2], cookie.partition("=")[2])
     answered_raw = socket.create_connection((httpx.URL(process.url).host, httpx.URL(process.url).port or 0))
     answered_raw.sendall(f"{identity} {token}\r\n\r\n".encode())
     answered_raw.close()
     logged = process.stop()
-    for secret in (identity, "somebody", token, "203.0.113.77", told.json()["stream"], "127.0.0.1", "Bearer"):
+    for secret in (identity, "somebody", token, *secrets, "203.0.113.77", told.json()["stream"], "127.0.0.1", "Bearer"):
         assert secret not in logged, secret
     assert not re.search("consent_[A-Za-z0-9_-]{43}", logged)
     lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]

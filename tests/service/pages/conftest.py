@@ -50,14 +50,14 @@ class Visitor:
         assert self.headers["Cookie"].startswith(f"{COOKIE}=")
         return self.ask("GET", opened.headers["location"])
 
-    def send(self, path: str, page: httpx.Response, number: int = 0, **changed: str) -> httpx.Response:
-        """Sends a form of the page as it stands, with some fields changed."""
-        return self.ask("POST", path, data=fields(page, path, number) | changed)
+    def send(self, path: str, page: httpx.Response) -> httpx.Response:
+        """Sends a form of the page as it stands."""
+        return self.ask("POST", path, data=fields(page, path))
 
 
-def fields(page: httpx.Response, path: str, number: int = 0) -> dict[str, str]:
-    """What a browser without scripts sends of one of the page's forms to this path, as it was shown."""
-    form = re.findall(rf'<form[^>]* action="{re.escape(path)}".*?</form>', page.text, re.DOTALL)[number]
+def fields(page: httpx.Response, path: str) -> dict[str, str]:
+    """What a browser without scripts sends of the page's first form to this path, as it was shown."""
+    form = re.findall(rf'<form[^>]* action="{re.escape(path)}".*?</form>', page.text, re.DOTALL)[0]
     found = re.findall(r'<input [^>]*?name="([^"]*)" value="([^"]*)"([^>]*)>', form)
     return {
         name: value

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
 from ledger.application import ConsentLedger
-from ledger.service.logs import JsonLines
 from ledger.service.pages.forms import LARGEST_FORM
 from ledger.service.pages.routing import POLICY
 from ledger.service.pages.sessions import COOKIE
 from tests import builders as b
-from tests.domain import given
 from tests.service.conftest import Served
 from tests.service.pages.conftest import OPERATORS, POP_UP, SETTINGS, Visitor, fields, link
 from tests.service.test_hostile import assert_problem
@@ -95,7 +93,8 @@ def test_touched_is_what_stands_elsewhere_or_what_the_script_says(
     ledger: ConsentLedger, visited: Served, ann: Visitor
 ) -> None:
     page = ann.open(link(visited, POP_UP))
-    ann.send("/pages/pop-up", page, 0, **{"touched.model-training": "yes"})
+    moved = fields(page, "/pages/pop-up") | {"touched.model-training": "yes"}
+    assert ann.ask("POST", "/pages/pop-up", data=moved).status_code == 303
     bob = Visitor(visited.url)
     page = bob.open(link(visited, POP_UP | {"subject": "bob"}))
     off = {key: value for key, value in fields(page, "/pages/pop-up").items() if not key.startswith("toggle.")}
@@ -204,23 +203,19 @@ HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
 
 
 def test_no_text_becomes_markup(ledger: ConsentLedger, served: Served) -> None:
-    from msgspec import structs
-
     notice = structs.replace(b.TERMS.notice, text=HOSTILE, accept=HOSTILE)
     purposes = [structs.replace(one, wording=HOSTILE, settings_wording=HOSTILE) for one in b.TERMS.purposes]
-    ledger.publish(
-        given.terms(title=HOSTILE, notice=notice, plans=[HOSTILE]).__class__(
-            **{**structs.asdict(b.TERMS), "title": HOSTILE, "notice": notice, "purposes": purposes, "plans": [HOSTILE]}
-        )
-    )
+    hostile = structs.replace(b.TERMS, title=HOSTILE, notice=notice, purposes=purposes, plans=[HOSTILE])
+    ledger.publish(hostile)
     asked: dict[str, Any] = {"page": "pop-up", "subject": HOSTILE, "plan": HOSTILE, "surface": HOSTILE}
     visitor = Visitor(served.url)
     pages = [visitor.open(link(served, asked))]
-    assert visitor.send("/pages/pop-up", pages[0]).status_code in (303, 403)
-    pages += [visitor.ask("GET", path) for path in ("/pages/accepted", "/pages/settings", "/pages/pop-up")]
+    assert visitor.send("/pages/pop-up", pages[0]).status_code == 303
+    pages += [visitor.ask("GET", path) for path in ("/pages/accepted", "/pages/settings")]
     for page in pages:
+        assert page.status_code == 200
         assert "<script>" not in page.text
-        assert "&lt;script&gt;" in page.text or page.status_code == 303
+        assert "&lt;script&gt;" in page.text
 
 
 def test_every_page_has_its_headers(visited: Served, ann: Visitor) -> None:
@@ -245,15 +240,3 @@ def test_links_need_their_scope(ledger: ConsentLedger, visited: Served) -> None:
         assert_problem(product.post("/v1/links", json=POP_UP | {"subject": "id:" + "0" * 32}), 404, "unknown-subject")
         assert_problem(product.post("/v1/links", json={"page": "others"}), 422, "invalid")
     assert ledger.recorder.head() == 1
-
-
-def test_no_log_has_a_secret_or_an_identity(visited: Served, ann: Visitor, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    url = link(visited, POP_UP | {"subject": "ann@example.org"})
-    page = ann.open(url)
-    ann.send("/pages/pop-up", page)
-    ann.ask("GET", url)
-    lines = "\n".join(JsonLines().format(record) for record in caplog.records)
-    assert '"route":"/pages/open/{secret}"' in lines
-    for hidden in (url.rpartition("/")[2], ann.headers["Cookie"].partition("=")[2], "ann@example.org"):
-        assert hidden not in lines
