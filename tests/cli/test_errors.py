@@ -48,7 +48,10 @@ ASKED: dict[Words, Words] = {
     ("projections", "list"): (),
     ("projections", "rebuild"): (),
     ("projections", "verify"): (),
+    ("projections", "adoption"): (),
+    ("projections", "forget"): ("search",),
     ("subscribe",): ("current-consent",),
+    ("relay",): ("nats://127.0.0.1:1", "current-consent"),
     ("export",): ("--format", "jsonl"),
     ("prove",): ("ann",),
     ("tiles",): ("{new}",),
@@ -62,6 +65,11 @@ ASKED: dict[Words, Words] = {
     ("audit",): (),
     # The key is none, or it would go on and serve.
     ("witness",): ("--key", "{events}", "--log", VKEY, "--state", "{new}"),
+    ("tokens", "create"): ("product", "--scope", "read"),
+    ("tokens", "list"): (),
+    ("tokens", "revoke"): ("product",),
+    # The certificate is none, as the key above.
+    ("serve",): ("--port", "0", "--certificate", "{events}", "--certificate-key", "{events}"),
     ("erase",): ("nobody", "--yes"),
     ("doctor",): (),
 }
