@@ -17,7 +17,7 @@ ITEMS, SUBJECTS = 3_000_000, 3_000
 ENGINE_MB = 300
 #: What the process takes besides: Python with its libraries, the engine's threads, pages of the log, and the files
 #: that the engine writes. Without a limit the same run takes 2.4 GB.
-BESIDES_MB = 450
+BESIDES_MB = 500
 
 #: All steps with an engine of little memory; says how much was spilled, and the most memory there was.
 FILTER = """
