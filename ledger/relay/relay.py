@@ -1,8 +1,6 @@
-"""Publishes a projection to a stream of NATS JetStream: each state of a row once, in the order of the log.
+"""Publishes projections to NATS JetStream: each state of a row once, in the order of the log.
 
-The stream itself says where it stands: its last message is read back, and each message names the sequence number that
-must be the last before it. So nothing is kept here, a message whose answer was lost is never stored twice, however long
-ago that was, none is stored after one that was lost, and two relays do not mix. `Nats-Msg-Id` drops repeats besides.
+Nothing is kept here: a projection's stream says by its last message how far it is.
 """
 
 from __future__ import annotations
@@ -10,29 +8,23 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.api import RetentionPolicy, StreamConfig
-from nats.js.errors import NotFoundError
 
 from ledger.application import ConsentLedger
-from ledger.errors import InvalidInput, Refused
+from ledger.errors import InvalidInput
 from ledger.projections.projection import Projection
 from ledger.projections.subscription import Page, Subscription
-from ledger.relay.cloud_event import CONTENT_TYPE, CloudEvent, decode, encode, event_of, source_of
+from ledger.relay.cloud_event import CloudEvent, event_of, source_of
+from ledger.relay.stream import Stream
 from ledger.store.recorder import FOLLOW_SECONDS
 
-#: Messages without an answer yet: the round trip does not count, and memory is bounded.
-IN_FLIGHT = 256
 #: Until a server that did not take a message is asked again; doubled each time.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-ANSWER_SECONDS = 5.0
 
 Trouble = Callable[[str], object]
 
@@ -111,17 +103,16 @@ class _Relay:
         self, ledger: ConsentLedger, server: Client, projection: Projection, is_over: Callable[[], bool]
     ) -> None:
         self._ledger = ledger
-        self._stream = server.jetstream(timeout=ANSWER_SECONDS)
         self._projection = projection
         self._is_over = is_over
-        self._name = f"consent-{projection.name}"
-        self._subject = f"consent.{projection.name}"
         self._source = source_of(ledger.identity.id, projection.name)
-        #: The sequence number of the stream's last message, and of its last snapshot.
-        self._last = self._snapshot = 0
+        self._stream = Stream(server, projection.name, self._source)
+        #: The number of the stream's last snapshot.
+        self._snapshot = 0
 
     async def run(self) -> None:
-        last = await self._standing()
+        last = await self._stream.standing()
+        self._snapshot = 0 if last is None else last.data["snapshot"]
         after = None if last is None else last.place[0] - (last.kind == "row")
         # Of the rows of one position some may be there: they come in the order of their ids.
         done = last.place if last is not None and last.kind == "row" else (0, "")
@@ -131,51 +122,11 @@ class _Relay:
                 while await asyncio.to_thread(subscription.bring_up_to_date) and not self._is_over():
                     pass
                 page = await asyncio.to_thread(subscription.next_page)
-                await self._publish(page, done)
+                if page.intent == "snapshot":
+                    self._snapshot = self._stream.next
+                await self._stream.append(self._events(page, done), self._is_over)
                 if page.complete:
                     await _wait(self._is_over, FOLLOW_SECONDS)
-
-    async def _standing(self) -> CloudEvent | None:
-        """The stream's last message, if it is of this ledger; makes the stream where it is missing."""
-        try:
-            info = await self._stream.stream_info(self._name)
-        except NotFoundError:
-            config = StreamConfig(name=self._name, subjects=[self._subject], retention=RetentionPolicy.LIMITS)
-            info = await self._stream.add_stream(config)
-        if info.config.subjects != [self._subject]:
-            raise Refused(
-                f"expected the stream {self._name} with the subject {self._subject} alone, found "
-                f"{info.config.subjects}; give the others a stream of their own"
-            )
-        self._last = info.state.last_seq
-        if not info.state.messages:
-            return None
-        message = await self._stream.get_msg(self._name, self._last)
-        try:
-            event = decode(message.data or b"")
-        except msgspec.MsgspecError:
-            raise Refused(
-                f"expected the last message of the stream {self._name} to be a relay's, found another; purge the stream"
-            ) from None
-        if event.source != self._source:
-            raise Refused(
-                f"expected a stream of {self._source}, found one of {event.source}; relay to another server or "
-                "account, or purge the stream: positions of one ledger say nothing of another"
-            )
-        self._snapshot = event.data["snapshot"]
-        return event
-
-    async def _publish(self, page: Page, done: tuple[int, str]) -> None:
-        if page.intent == "snapshot":
-            self._snapshot = self._last + 1
-        events = self._events(page, done)
-        while chunk := list(islice(events, IN_FLIGHT)):
-            first = self._last
-            sent = [self._send(event, first + number) for number, event in enumerate(chunk)]
-            await asyncio.gather(*sent)
-            self._last += len(chunk)
-            if self._is_over():
-                return
 
     def _events(self, page: Page, done: tuple[int, str]) -> Iterator[CloudEvent]:
         if page.intent == "snapshot":
@@ -191,13 +142,3 @@ class _Relay:
         position, gone = row.pop("position"), row.pop("gone")
         key = [row[column] for column in self._projection.key]
         return event_of(self._source, "row", self._snapshot, position, *key, row=row, gone=gone)
-
-    async def _send(self, event: CloudEvent, last: int) -> None:
-        headers = {
-            "Nats-Msg-Id": f"{event.source}/{event.id}",
-            "Nats-Expected-Last-Sequence": str(last),
-            "Content-Type": CONTENT_TYPE,
-        }
-        answer = await self._stream.publish(self._subject, encode(event), stream=self._name, headers=headers)
-        if answer.seq != last + 1:
-            raise NatsError(f"expected the message at {last + 1}, found it at {answer.seq}")

@@ -2,103 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
-import nats
 import pytest
-from nats.js import JetStreamContext
+from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from ledger.application import ConsentLedger
 from ledger.domain.names import TERMS_STREAM
 from ledger.errors import InvalidInput
 from ledger.projections import PROJECTIONS
-from ledger.projections.projection import Projection
-from ledger.relay.cloud_event import CloudEvent, decode
 from ledger.relay.relay import checked_url
 from ledger.settings import Place
 from tests import builders
 from tests.cli.conftest import ROOT, run
 from tests.projections.population import Population, rows_from_log
+from tests.relay.conftest import SECONDS, Server
 
 CURRENT = PROJECTIONS["current-consent"]
-SECONDS = 60
 #: So many that a kill falls among their rows.
 MANY = 300
-T = TypeVar("T")
-
-
-class Server:
-    """Debian's `nats-server`, on a port of its own, its streams in a folder that outlives it."""
-
-    def __init__(self, program: str, home: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"nats://127.0.0.1:{self.port}"
-        self._command = [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(home)]
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError("the NATS server did not start")
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def ask(self, question: Callable[[JetStreamContext], Awaitable[T]]) -> T:
-        async def asked() -> T:
-            client = await nats.connect(self.url)
-            try:
-                return await question(client.jetstream())
-            finally:
-                await client.close()
-
-        return asyncio.run(asked())
-
-    def events(self, projection: Projection) -> list[CloudEvent]:
-        """All messages of the projection's stream, from the first."""
-
-        async def read(stream: JetStreamContext) -> list[CloudEvent]:
-            name = f"consent-{projection.name}"
-            try:
-                last = (await stream.stream_info(name)).state.last_seq
-            except NotFoundError:
-                return []
-            return [decode((await stream.get_msg(name, number)).data or b"") for number in range(1, last + 1)]
-
-        return self.ask(read)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    program = shutil.which("nats-server")
-    if program is None:
-        reason = "no NATS server: install `nats-server`"
-        if os.environ.get("CONSENT_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    running = Server(program, tmp_path / "nats")
-    yield running
-    running.kill()
 
 
 def start(place: Place, *arguments: str) -> subprocess.Popen[str]:
@@ -131,9 +60,9 @@ def wait_until(reached: Callable[[], bool]) -> None:
 def wait_for_more(server: Server, count: int) -> None:
     """Until the stream has more messages than that."""
 
-    async def length(stream: JetStreamContext) -> int:
+    async def length(client: Client) -> int:
         try:
-            return (await stream.stream_info(f"consent-{CURRENT.name}")).state.messages
+            return (await client.jetstream().stream_info(f"consent-{CURRENT.name}")).state.messages
         except NotFoundError:
             return 0
 
@@ -142,7 +71,7 @@ def wait_for_more(server: Server, count: int) -> None:
 
 def has_published(server: Server, ledger: ConsentLedger) -> bool:
     """Whether the stream's last message is a token of the last row there is."""
-    events = server.events(CURRENT)
+    events = server.events(CURRENT.name)
     rows = rows_from_log(CURRENT, ledger.place, ledger.recorder.head()).values()
     newest = max(row.position for row in rows)
     return bool(events) and events[-1].kind == "token" and events[-1].data["position"] >= newest
@@ -150,7 +79,7 @@ def has_published(server: Server, ledger: ConsentLedger) -> bool:
 
 def assert_each_once(server: Server, ledger: ConsentLedger) -> None:
     """No message twice, positions never back, and the last state of every row is what the log says."""
-    events = server.events(CURRENT)
+    events = server.events(CURRENT.name)
     assert len({event.id for event in events}) == len(events)
     assert [event.kind for event in events].count("snapshot") == 1
     positions = [event.data["position"] for event in events]
@@ -166,13 +95,13 @@ def test_each_state_once_across_a_killed_relay_and_a_killed_server(server: Serve
     people = Population(ledger, seed=5, people=MANY)
     for _ in range(2):
         people.grow(3)
-        count = len(server.events(CURRENT))
+        count = len(server.events(CURRENT.name))
         relay = start(ledger.place, server.url, CURRENT.name)
         wait_for_more(server, count)
         relay.kill()
         relay.communicate()
     people.grow(3)
-    count = len(server.events(CURRENT))
+    count = len(server.events(CURRENT.name))
     relay = start(ledger.place, server.url, CURRENT.name)
     wait_for_more(server, count)
     server.kill()
@@ -205,9 +134,9 @@ def test_two_relays_do_not_mix(server: Server, ledger: ConsentLedger) -> None:
 def test_messages_are_cloud_events_that_name_nobody(server: Server, ledger: ConsentLedger) -> None:
     builders.grant(ledger, "ann")
     relay = start(ledger.place, server.url, CURRENT.name, "adoption")
-    wait_until(lambda: has_published(server, ledger) and bool(server.events(PROJECTIONS["adoption"])))
+    wait_until(lambda: has_published(server, ledger) and bool(server.events("adoption")))
     assert stop(relay) == ""
-    snapshot, row, token = server.events(CURRENT)
+    snapshot, row, token = server.events(CURRENT.name)
     assert [one.kind for one in (snapshot, row, token)] == ["snapshot", "row", "token"]
     assert row.source == f"urn:consent-ledger:{ledger.identity.id.hex()}:current-consent"
     assert row.subject == ledger.subject("ann").stream
@@ -216,7 +145,8 @@ def test_messages_are_cloud_events_that_name_nobody(server: Server, ledger: Cons
 
 
 def test_the_stream_of_another_ledger_is_refused(server: Server, ledger: ConsentLedger) -> None:
-    async def of_another(stream: JetStreamContext) -> Any:
+    async def of_another(client: Client) -> Any:
+        stream = client.jetstream()
         await stream.add_stream(name=f"consent-{CURRENT.name}", subjects=[f"consent.{CURRENT.name}"])
         message = b'{"specversion":"1.0","id":"1/snapshot/0","source":"urn:consent-ledger:00:current-consent",'
         message += b'"type":"consent-ledger.snapshot","data":{"snapshot":1,"position":0}}'
@@ -226,7 +156,7 @@ def test_the_stream_of_another_ledger_is_refused(server: Server, ledger: Consent
     done = run("relay", server.url, CURRENT.name, place=ledger.place)
     assert (done.returncode, done.stdout) == (1, "")
     assert "expected a stream of urn:consent-ledger:" in done.stderr
-    assert len(server.events(CURRENT)) == 1
+    assert len(server.events(CURRENT.name)) == 1
 
 
 @pytest.mark.parametrize(
