@@ -23,6 +23,9 @@ USUAL_SPAN = "P90D"
 _WIDEST = max(map(len, SCOPES))
 _CREATE_HELP = """Make a token of this NAME, and print it: it is shown this once, and stored nowhere.
 
+Up to its first dot the NAME says which service it is for: search.2 may be made while search still lets in, and moves
+the same named subscriptions, search and those that begin with search and a dot.
+
 \b
 """ + "\n".join(f"{scope:{_WIDEST}}  {opens}" for scope, opens in SCOPES.items())
 

@@ -164,7 +164,8 @@ class SubscriptionTold(Struct, frozen=True, kw_only=True):
                 "name": "name",
                 "in": "path",
                 "required": True,
-                "description": "The subscriber's own, of one projection for good; a service's, never a person's.",
+                "description": "The subscriber's own, of one projection for good; a service's, never a person's. "
+                "Up to its first dot it is the name of the caller's token.",
                 "schema": {"type": "string", "pattern": ecma(NAME_PATTERN)},
                 "example": "search",
             },
@@ -172,7 +173,7 @@ class SubscriptionTold(Struct, frozen=True, kw_only=True):
     )
 )
 async def acknowledged(
-    _: Annotated[Caller, Depends(may("read"))],
+    caller: Annotated[Caller, Depends(may("read"))],
     service: TheService,
     name: str,
     asked: Annotated[Acknowledge, Depends(body_of(Acknowledge))],
@@ -180,6 +181,7 @@ async def acknowledged(
     """Say how far a named subscription has come, so that whoever runs the ledger sees who is behind."""
     if not is_name(name):
         raise Problem(422, "invalid", "expected as the name up to 128 letters, digits, dots, hyphens and underscores")
+    demand_own(caller, name)
     return json_answer(await service.quick.run(_acknowledge, service.ledger, name, asked))
 
 
@@ -190,6 +192,23 @@ def _acknowledge(ledger: ConsentLedger, name: str, asked: Acknowledge) -> Subscr
         stands = acknowledge(connection, name, asked.projection, position)
     lag = max(0, ledger.recorder.head() - stands.position)
     return SubscriptionTold(name=name, projection=asked.projection, token=asked.token, lag=lag)
+
+
+def demand_own(caller: Caller, name: str) -> None:
+    """`Problem` where the subscription is another service's than the token (docs/decisions/0027)."""
+    own = service_named(caller.name)
+    if service_named(name) != own:
+        raise Problem(
+            403,
+            "not-yours",
+            f"expected {own}, or a name that begins with {own} and a dot, for the token's name says whose it is, "
+            "found another service's; take a name of your own",
+        )
+
+
+def service_named(name: str) -> str:
+    """Whose a token or a subscription is: its name up to the first dot, so that a next token can have another name."""
+    return name.partition(".")[0]
 
 
 def demand_projection(name: str) -> None:

@@ -11,6 +11,8 @@ from ledger.store.statements import statement
 
 #: A name is a service or a table somewhere; what makes more of them has mistaken a name for a connection.
 MOST_SUBSCRIPTIONS = 1_000
+#: Of those that are alike up to the first dot, as one service's are over HTTP: it leaves room to others.
+MOST_OF_A_SERVICE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,20 @@ def find_subscription(connection: Connection, name: str, projection: str) -> Nam
 
 def acknowledge(connection: Connection, name: str, projection: str, position: int) -> NamedSubscription:
     """The name has every row up to there. It may go back: whoever lost rows reads them again."""
-    parameters = {"name": name, "projection": projection, "position": position, "most": MOST_SUBSCRIPTIONS}
+    parameters = {
+        "name": name,
+        "projection": projection,
+        "position": position,
+        "most": MOST_SUBSCRIPTIONS,
+        "most_of_a_service": MOST_OF_A_SERVICE,
+    }
     row = connection.execute(statement("write_subscription"), parameters).fetchone()
     if row is not None:
         return NamedSubscription(*row)
     find_subscription(connection, name, projection)
     raise Refused(
-        f"expected at most {MOST_SUBSCRIPTIONS} named subscriptions, found as many; forget those that nobody needs "
-        "with `consent projections forget NAME`"
+        f"expected at most {MOST_SUBSCRIPTIONS} named subscriptions, and {MOST_OF_A_SERVICE} that are alike up to the "
+        "first dot, found as many; forget those that nobody needs with `consent projections forget NAME`"
     )
 
 

@@ -240,6 +240,6 @@ def test_names_have_a_bound(ledger: ConsentLedger, monkeypatch: pytest.MonkeyPat
     with ledger.connection() as connection:
         for name in ("a", "b"):
             acknowledge(connection, name, "current-consent", 0)
-        with pytest.raises(Refused, match="expected at most 2 named subscriptions, found as many"):
+        with pytest.raises(Refused, match="expected at most 2 named subscriptions, and 100 that"):
             acknowledge(connection, "c", "current-consent", 0)
         assert acknowledge(connection, "a", "current-consent", 3).position == 3

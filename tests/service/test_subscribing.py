@@ -303,7 +303,7 @@ def test_reads_are_as_fresh_as_asked_or_fail(
 
 def test_a_name_says_how_far_it_has_come(served: Served, ledger: ConsentLedger) -> None:
     b.grant(ledger, "ann")
-    with served.client("read") as client:
+    with served.client(token=served.token("read", name="search")) as client:
         token = client.get("/v1/head").json()["token"]
         ledger.record("ann", b.toggled("off"))
         body = {"projection": CONSENT, "token": token}
@@ -327,3 +327,80 @@ def test_a_name_says_how_far_it_has_come(served: Served, ledger: ConsentLedger) 
         assert client.post("/v1/subscriptions/search", json=body).json()["token"] == token
     with served.client("record") as recorder:
         assert recorder.post("/v1/subscriptions/search", json=body).status_code == 403
+
+
+def stands(client: httpx.Client) -> list[str]:
+    """Each name, and how far it is behind."""
+    return sorted(line for line in client.get("/metrics").text.splitlines() if line.startswith("consent_subscription"))
+
+
+def test_a_name_is_moved_by_tokens_of_its_service_alone(served: Served, ledger: ConsentLedger) -> None:
+    b.grant(ledger, "ann")
+    with served.client("read") as reader:
+        head = reader.get("/v1/head").json()["token"]
+        begun = {"projection": CONSENT, "token": f"{ledger.identity.id.hex()}:1"}
+        search = served.token("read", name="search")
+        with served.client(token=search) as client:
+            for name in ("search", "search.index"):
+                assert client.post(f"/v1/subscriptions/{name}", json=begun).status_code == 200
+        before = stands(reader)
+        assert len(before) == 2
+
+        # Neither moved nor made, whatever the other token is called; and what is there looks as what is not.
+        told = set()
+        for other in ("billing", "searching", "SEARCH", "sear", "search-2", "billing.search"):
+            with served.client(token=served.token(name=other)) as client:
+                for name in ("search", "search.index", "search.new", "none-has-it"):
+                    answer = client.post(f"/v1/subscriptions/{name}", json=begun | {"token": head})
+                    assert (answer.status_code, answer.json()["code"]) == (403, "not-yours"), (other, name)
+                    told.add(answer.json()["detail"].replace(other.partition(".")[0], "OWN"))
+        assert told == {
+            "expected OWN, or a name that begins with OWN and a dot, for the token's name says whose it is, "
+            "found another service's; take a name of your own"
+        }
+        assert stands(reader) == before
+
+
+def test_a_service_goes_on_with_its_next_token(served: Served, ledger: ConsentLedger) -> None:
+    """Both let it in until the first is revoked; the names stay where they were."""
+    b.grant(ledger, "ann")
+    body = {"projection": CONSENT, "token": f"{ledger.identity.id.hex()}:2"}
+    first, second = (served.token("read", name=name) for name in ("search", "search.2026-12"))
+    for token in (first, second, first, second):
+        with served.client(token=token) as client:
+            for name in ("search", "search.index"):
+                assert client.post(f"/v1/subscriptions/{name}", json=body).status_code == 200
+    with connect(ledger.url, "the ledger", "consent_tokens") as connection:
+        revoke_token(connection, "search")
+    third = served.token("read", name="search")
+    for token in (second, third):
+        with served.client(token=token) as client:
+            assert client.post("/v1/subscriptions/search", json=body).status_code == 200
+
+
+def test_an_operator_forgets_a_name_and_its_service_begins_it_again(served: Served, ledger: ConsentLedger) -> None:
+    b.grant(ledger, "ann")
+    with served.client(token=served.token("read", name="search")) as client:
+        body = {"projection": CONSENT, "token": client.get("/v1/head").json()["token"]}
+        client.post("/v1/subscriptions/search", json=body)
+        assert run("projections", "forget", "search", place=ledger.place).returncode == 0
+        assert stands(client) == []
+        # Of another projection even, which a name that stands is not.
+        again = client.post("/v1/subscriptions/search", json=body | {"projection": "training-uses"})
+        assert again.json()["projection"] == "training-uses"
+
+
+def test_a_service_leaves_room_to_others(
+    served: Served, ledger: ConsentLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.store.subscriptions.MOST_OF_A_SERVICE", 2)
+    b.grant(ledger, "ann")
+    search, billing = (served.token("read", name=name) for name in ("search", "billing"))
+    with served.client(token=search) as greedy, served.client(token=billing) as other:
+        body = {"projection": CONSENT, "token": greedy.get("/v1/head").json()["token"]}
+        statuses = [
+            greedy.post(f"/v1/subscriptions/{name}", json=body).status_code
+            for name in ("search", "search.a", "search.b", "search.a")
+        ]
+        assert statuses == [200, 200, 409, 200]
+        assert other.post("/v1/subscriptions/billing", json=body).status_code == 200
