@@ -125,8 +125,7 @@ class LogRecorder(ApplicationRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
-        parameters = {"stream": str(originator_id), "after": gt or 0, "until": _or_end(lte)}
-        rows = self._rows("select_stream", parameters)
+        rows = self.versions(str(originator_id), gt or 0, _or_end(lte))
         events = [StoredEvent(stream, version, event, entry) for _, stream, version, event, entry in rows]
         return (events[::-1] if desc else events)[:limit]
 
@@ -174,6 +173,15 @@ class LogRecorder(ApplicationRecorder):
     def streams(self, streams: Sequence[str], until: int | None = None) -> list[tuple[int, str, int, str, bytes]]:
         """All entries of many streams up to a position, each stream whole and in order."""
         return self._rows("select_streams", {"streams": list(streams), "until": _or_end(until)})
+
+    def versions(self, stream: str, after: int, until: int) -> list[tuple[int, str, int, str, bytes]]:
+        """One stream's entries after a version, up to another, in order."""
+        return self._rows("select_stream", {"stream": stream, "after": after, "until": until})
+
+    def last_version(self, stream: str) -> int:
+        """How many entries a stream has."""
+        rows = self._rows("select_last_of_stream", {"stream": stream})
+        return int(rows[0][0]) if rows else 0
 
     def selected(
         self,

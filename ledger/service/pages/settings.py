@@ -1,4 +1,4 @@
-"""The privacy settings: what is on, everything that was recorded, and the toggles (design, section 11)."""
+"""The privacy settings: what is on, what was recorded, and the toggles (design, section 11)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ledger.domain.recording import Request
 from ledger.domain.terms import Terms, Toggle
 from ledger.service.appending import append
 from ledger.service.pages.forms import form_of
+from ledger.service.pages.history import ENTRIES, covered, entries_shown
 from ledger.service.pages.person import known
 from ledger.service.pages.routing import PageRoute, rendered, see
 from ledger.service.pages.sessions import Session, session_of
 from ledger.service.pages.words import setting, touch, why_not
 from ledger.service.serving import Public, TheService
-from ledger.store.proofs import ProofTables
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -43,7 +43,7 @@ class Control:
 
 @router.get("/pages/settings")
 async def settings(_: Public, service: TheService, session: Annotated[Session, Depends(session_of)]) -> Response:
-    """What is on since when, all that was recorded, and who the person is to the log."""
+    """What is on since when, what was recorded, the newest first, and who the person is to the log."""
     return await service.quick.run(_page, service.ledger, session)
 
 
@@ -91,21 +91,16 @@ def _surface(session: Session) -> str:
 
 def _page(ledger: ConsentLedger, session: Session) -> Response:
     subject, history, record = known(ledger, session)
-    with ledger.connection() as connection:
-        last = ProofTables(connection).last_checkpoint()
-    covers = 0 if last is None else last.covers
+    entries, covers = history.entries, covered(ledger)
     return rendered(
         "settings.html",
         controls=list(_controls(history, record, session)),
         newer_terms=_newer_terms(ledger, history, record),
-        history=[(placed.position, placed.entry) for placed in reversed(history.entries)],
-        catalogue=history.catalogue,
-        covers=covers,
-        uncovered=sum(placed.position > covers for placed in history.entries),
+        uncovered=sum(placed.position > covers for placed in entries),
         subject_id=None if subject.subject_id is None else subject.subject_id.hex(),
         stream=history.stream,
         bundle_token=session.token("bundle"),
-        receipt_tokens={placed.position: session.token("receipt", str(placed.position)) for placed in history.entries},
+        **entries_shown(session, entries[-ENTRIES:], history.catalogue, covers, len(entries)),
     )
 
 

@@ -19,6 +19,8 @@ __all__ = ["browser"]
 
 POP_UP: dict[str, Any] = {"page": "pop-up", "subject": "ann", "plan": "pro"}
 SETTINGS: dict[str, Any] = {"page": "settings", "subject": "ann"}
+#: Entries that are appended together.
+BATCH = 1_000
 OPERATORS: dict[str, Any] = {"page": "operators"}
 
 
@@ -29,6 +31,16 @@ def link(served: Served, asked: dict[str, Any]) -> str:
     assert answer.status_code == 201, answer.text
     url: str = answer.json()["url"]
     return url
+
+
+def lengthened(ledger: ConsentLedger, named: str, total: int) -> None:
+    """Somebody who accepted, and was shown the terms again until they have so many entries."""
+    b.grant(ledger, named)
+    stream = ledger.subject(named).stream or ""
+    for first in range(3, total + 1, BATCH):
+        more = b.append_of(stream, first, b.now_of(ledger), min(BATCH, total + 1 - first))
+        (outcome,) = ledger.recorder.insert_many([more])
+        assert outcome.name == "stored"
 
 
 @dataclass

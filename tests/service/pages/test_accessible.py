@@ -14,12 +14,13 @@ from ledger.application import ConsentLedger
 from ledger.domain.times import format_time
 from ledger.projections import PROJECTIONS
 from ledger.projections.runner import Runner
+from ledger.service.pages.history import ENTRIES
 from tests import builders as b
 from tests.chromium import DEADLINE
 from tests.domain import given
 from tests.gate.runs import filtered, item, jsonl
 from tests.service.conftest import Served
-from tests.service.pages.conftest import OPERATORS, POP_UP, SETTINGS, link
+from tests.service.pages.conftest import OPERATORS, POP_UP, SETTINGS, lengthened, link
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 DESK: ViewportSize = {"width": 1280, "height": 900}
@@ -32,6 +33,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 def lived(ledger: ConsentLedger, visited: Served, tmp_path: Path) -> Served:
     """Two people with a history, one with newer terms to decide on; uses, refusals and projections."""
     b.grant(ledger, "bob", "cid")
+    lengthened(ledger, "dan", 3 * ENTRIES)
     ledger.record("ann", b.shown())
     ledger.record("ann", b.accepted())
     now = b.now_of(ledger)
@@ -72,6 +74,11 @@ def test_nothing_keeps_anybody_out(browser: Browser, lived: Served, tmp_path: Pa
         look("pop-up")
         page.goto(link(lived, SETTINGS))
         look("settings")
+        page.goto(link(lived, SETTINGS | {"subject": "dan"}))
+        look("settings of somebody with a long history")
+        page.get_by_role("link", name="Older entries").click()
+        look("history")
+        page.goto(link(lived, SETTINGS))
         page.goto("/pages/pop-up")
         page.get_by_role("button").click()
         page.wait_for_url("**/pages/accepted")
