@@ -37,8 +37,7 @@ def start(ledger_place: Place) -> Iterator[Start]:
 
     yield process
     for one in running:
-        one.running.kill()
-        one.running.communicate()
+        one.kill()
 
 
 @pytest.fixture

@@ -33,8 +33,7 @@ def test_a_crowd_misses_nothing_of_a_server_that_is_killed(ledger: ConsentLedger
 
     def kill_and_start_again() -> None:
         time.sleep(APPENDING_SECONDS / 2)
-        running[0].running.kill()
-        running[0].running.communicate()
+        running[0].kill()
         running.append(Process(ledger_place, "--port", str(port)))
 
     def toggle(number: int) -> int:

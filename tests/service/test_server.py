@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -153,12 +154,14 @@ class Process:
 
     def __init__(self, place: Place, *arguments: str) -> None:
         environment = {**os.environ, "CONSENT_LEDGER": place.url or "", "CONSENT_STATE": str(place.state)}
+        # Not a pipe: one that nobody empties is full after 64 KiB, and the service would wait for ever to log.
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - until it has ended
         self.running = subprocess.Popen(
             [sys.executable, "-m", "cli.main", "--json", "serve", "--port", "0", *arguments],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             text=True,
         )
         assert self.running.stdout is not None
@@ -168,10 +171,20 @@ class Process:
     def stop(self, number: int = signal.SIGTERM) -> str:
         """The exit status is 0, and what it logged."""
         self.running.send_signal(number)
-        out, err = self.running.communicate(timeout=SECONDS)
-        assert self.running.returncode == 0, err
+        out, _ = self.running.communicate(timeout=SECONDS)
+        self._log.seek(0)
+        logged = self._log.read()
+        self._log.close()
+        assert self.running.returncode == 0, logged
         assert out == ""
-        return err
+        return logged
+
+    def kill(self) -> None:
+        """Ends it at once, if it still runs."""
+        self.running.kill()
+        if self.running.stdout is not None and not self.running.stdout.closed:
+            self.running.communicate()
+        self._log.close()
 
 
 @pytest.fixture
@@ -179,10 +192,7 @@ def process(ledger: ConsentLedger, ledger_place: Place) -> Iterator[Process]:
     ledger.publish(b.TERMS)
     started = Process(ledger_place)
     yield started
-    if started.running.poll() is None:
-        started.running.kill()
-    if started.running.stdout is not None and not started.running.stdout.closed:
-        started.running.communicate()
+    started.kill()
 
 
 def test_served_and_stopped(process: Process, ledger: ConsentLedger, ledger_place: Place) -> None:
@@ -235,6 +245,16 @@ def test_served_and_stopped(process: Process, ledger: ConsentLedger, ledger_plac
     assert any(line["route"] == "none" and line["status"] == 404 for line in requests)
     assert any(line["what"] == "checkpoint" for line in lines)
     assert not [line for line in logged.splitlines() if not line.startswith("{")]
+
+
+def test_however_much_it_logs_it_goes_on(process: Process) -> None:
+    """More than a pipe holds; each request is in what it logged."""
+    with httpx.Client(base_url=process.url, timeout=SECONDS) as client:
+        for _ in range(1_000):
+            client.get("/healthz")
+    logged = process.stop()
+    assert len(logged) > 2**16
+    assert sum(json.loads(line)["what"] == "request" for line in logged.splitlines()) == 1_000
 
 
 def test_an_interrupt_ends_it_too(process: Process) -> None:
