@@ -139,6 +139,15 @@ def test_wrong_usage_is_2_and_one_sentence(path: Words, files: dict[str, str], r
         assert_one_sentence(run_here(*minimal(path, files), "one", "too", "many"), 2)
 
 
+@pytest.mark.parametrize("url", ["", "127.0.0.1:4222", "http://127.0.0.1:4222", "nats://ann:secret@[::1"])
+def test_a_url_of_no_nats_server_is_2(url: str, run_here: RunCli, tmp_path: Path) -> None:
+    """Before any ledger is looked for; and a password that stands in it is not repeated."""
+    done = run_here("relay", url, "current-consent", place=unusable("nowhere", tmp_path))
+    assert_one_sentence(done, 2)
+    assert "expected the URL of a NATS server like nats://127.0.0.1:4222, found something else" in done.stderr
+    assert "secret" not in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["--nonsense"], ["--ledger"], ["terms"], ["terms", "nonsense"], []]
 )
