@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from bench.figures import Comparison, Findings, Latency, Peak
 from bench.gating import population
 from bench.lookups import questions, table
 from bench.peers.installing import Peers
+from bench.running_service import LEDGER, started
 from bench.sizes import Sizes
 from ledger.application import open_ledger
 from ledger.domain.times import format_time
@@ -44,15 +44,13 @@ def measure(sizes: Sizes, peers: Peers) -> Findings:  # noqa: ARG001 - the peer 
         place.consent("projections", "rebuild", "current-consent", place=at)
         bodies = write_bodies(server.folder, at)
         token = new_token(at)
-        url, service = running.enter_context(
-            started(["cli.main", "--json", "serve", "--port", "0", "--rate", NO_RATE], at)
-        )
-        bare, _ = running.enter_context(started(["bench.bare_service", at.url or ""], at))
+        service = running.enter_context(started([*LEDGER, "--rate", NO_RATE], at))
+        bare = running.enter_context(started(["bench.bare_service", at.url or ""], at))
         sides = {
-            "POST /v1/check": (url, "/v1/check", bodies["check"]),
-            "a bare endpoint with one SELECT": (bare, "/select", bodies["select"]),
-            "POST /v1/events": (url, "/v1/events", bodies["record"]),
-            "a bare endpoint with one INSERT": (bare, "/insert", bodies["record"]),
+            "POST /v1/check": (service.url, "/v1/check", bodies["check"]),
+            "a bare endpoint with one SELECT": (bare.url, "/select", bodies["select"]),
+            "POST /v1/events": (service.url, "/v1/events", bodies["record"]),
+            "a bare endpoint with one INSERT": (bare.url, "/insert", bodies["record"]),
         }
         calls: dict[str, list[Calls]] = {name: [] for name in sides}
         for number in range(sizes.rounds):
@@ -60,7 +58,7 @@ def measure(sizes: Sizes, peers: Peers) -> Findings:  # noqa: ARG001 - the peer 
                 calls[name].append(asked(*sides[name], sizes.seconds, token))
         found.comparisons = compare(calls, f"{count:,} subjects, {CALLERS} callers")
         found.latencies = [latency(name, several) for name, several in calls.items()]
-        peak = Peak(work="consent serve, after all that", size=f"{count:,} subjects", mebibytes=peak_of(service))
+        peak = Peak(work="consent serve, after all that", size=f"{count:,} subjects", mebibytes=service.peak())
         found.peaks.append(peak)
     return found
 
@@ -97,25 +95,6 @@ def new_token(at: Place) -> str:
     return token
 
 
-@contextmanager
-def started(module: Sequence[str], at: Place) -> Iterator[tuple[str, int]]:
-    """A service of a process of its own: its URL and process."""
-    environment = dict(os.environ) | {"CONSENT_LEDGER": at.url or "", "CONSENT_STATE": str(at.state)}
-    running = subprocess.Popen(
-        [sys.executable, "-m", *module],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        said = calling.pipe(running.stdout).readline().strip()
-        yield (msgspec.json.decode(said)["url"] if said.startswith("{") else said), running.pid
-    finally:
-        running.terminate()
-        running.communicate()
-
-
 def asked(url: str, path: str, bodies: Path, seconds: float, token: str) -> Calls:
     command = [sys.executable, "-m", "bench.http_callers", url, path, str(bodies), str(CALLERS), str(seconds)]
     return calling.called([command], dict(os.environ) | {"BENCH_TOKEN": token})
@@ -143,9 +122,3 @@ def latency(name: str, several: Sequence[Calls]) -> Latency:
         median=statistics.median(calls.median for calls in several),
         p99=statistics.median(calls.p99 or 0 for calls in several),
     )
-
-
-def peak_of(process: int) -> float:
-    """The most memory that a running process has held, in MiB (proc(5), VmHWM)."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -11,20 +11,13 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from bench import machine, place
 from bench.crowd import Appender, Crowd, delays
+from bench.running_service import LEDGER, RunningService, started
 from ledger.application import ConsentLedger, open_ledger
 from ledger.domain.events import Accepted, TermsShown, ToggleChanged
 from ledger.domain.recording import Request
@@ -39,37 +32,6 @@ A_SECOND = 100.0
 PEOPLE = 100
 #: Until it is given up that everybody has everything.
 PATIENCE_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A running `consent serve`."""
-
-    host: str
-    port: int
-    pid: int
-
-    def processor_seconds(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def resident_megabytes(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-@contextmanager
-def serving(at: Place) -> Iterator[Service]:
-    environment = {**os.environ, "CONSENT_LEDGER": at.url or "", "CONSENT_STATE": str(at.state)}
-    command = [sys.executable, "-m", "cli.main", "--json", "serve", "--port", "0"]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as running:
-        try:
-            url = urlsplit(json.loads(running.stdout.readline() if running.stdout else "")["url"])
-            yield Service(url.hostname or "", url.port or 0, running.pid)
-        finally:
-            running.terminate()
 
 
 def new_reader(at: Place) -> str:
@@ -93,7 +55,7 @@ def accept(ledger: ConsentLedger) -> None:
             ledger.record(f"person-{person}", Request(event))
 
 
-def measure(at: Place, service: Service, numbers: Iterator[int], many: int, seconds: float) -> str:
+def measure(at: Place, service: RunningService, numbers: Iterator[int], many: int, seconds: float) -> str:
     with open_ledger(at) as ledger:
         purpose = ledger.terms(None).purpose_ids[0]
 
@@ -116,7 +78,7 @@ def measure(at: Place, service: Service, numbers: Iterator[int], many: int, seco
         f"{sum(heard.connections for heard in crowd.heard) - many} connected again, "
         f"{sum(heard.disorder for heard in crowd.heard)} out of order; "
         f"the service took {(service.processor_seconds() - before) / took:.2f} of a core and has "
-        f"{service.resident_megabytes():.0f} MB, the subscribers and the caller took "
+        f"{service.resident():.0f} MB, the subscribers and the caller took "
         f"{(time.process_time() - own) / took:.2f} of a core"
     )
 
@@ -131,7 +93,7 @@ def main() -> None:
         with open_ledger(at) as ledger:
             accept(ledger)
         numbers = itertools.count()
-        with serving(at) as service:
+        with started(LEDGER, at) as service:
             for many in SUBSCRIBERS:
                 print(measure(at, service, numbers, many, asked.seconds), flush=True)
     print(f"load of the machine: {machine.load()}")

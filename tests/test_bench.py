@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+import httpx
 import msgspec
 import pytest
 
 from bench import calling, picture, place, report, run
 from bench.figures import Comparison, Findings, Latency, Limits, Peak, Room, in_turn
 from bench.peers import installing
+from bench.running_service import LEDGER, started
 from bench.sizes import SIZES
+from ledger.settings import Place
 
 ROOT = Path(__file__).parents[1]
 #: Until a section is given up: none needs a tenth of that.
@@ -124,6 +127,20 @@ def test_a_command_answers_for_its_own_memory(tmp_path: Path) -> None:
     assert small.peak < 50 < 100 < large.peak < len(held) >> 20
     with pytest.raises(RuntimeError, match=r"expected .* to succeed, found: why"):
         place.run([sys.executable, "-c", "raise SystemExit('why')"])
+
+
+def test_a_service_is_watched_while_it_runs_and_then_ended(ledger_place: Place) -> None:
+    with started(LEDGER, ledger_place) as service, httpx.Client() as client:
+        before = service.processor_seconds()
+        for _ in range(200):
+            assert client.get(f"http://{service.host}:{service.port}/healthz").status_code == 200
+        assert service.processor_seconds() > before > 0
+        assert 10 < service.resident() <= service.peak() < 1_000
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{service.url}/healthz")
+    nowhere = Place("postgresql://127.0.0.1:1/x", None, ledger_place.state)
+    with pytest.raises(RuntimeError, match=r"expected cli\.main to say where it listens"), started(LEDGER, nowhere):
+        pass
 
 
 def test_what_cannot_be_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
