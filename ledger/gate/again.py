@@ -60,7 +60,7 @@ def judge_again(
     for stream, group in groupby(rows, key=itemgetter(0)):
         consent = consent_of(record_of(stream, moved[stream], catalogue), run.purpose)
         candidates = [
-            Candidate(row, name, Item(moment_of(collected), kind, plan, exclude))
-            for _, row, name, collected, kind, plan, exclude in group
+            Candidate(row, name, Item(moment_of(collected), kind, plan))
+            for _, row, name, collected, kind, plan in group
         ]
         yield stream, [(one, judge_with(consent, one.item, run.started, run.judged)) for one in candidates]

@@ -59,7 +59,7 @@ def load_people(engine: Engine, ledger: ConsentLedger, cutoff: int, advance: Cal
 
 
 def _subjects(engine: Engine, ledger: ConsentLedger, advance: Callable[[int], None]) -> Iterator[list[object]]:
-    names = _texts(engine, "SELECT DISTINCT subject FROM item WHERE unreadable IS NULL ORDER BY subject")
+    names = _texts(engine, "SELECT subject FROM identity WHERE is_readable ORDER BY subject")
     for batch in batches(names, PEOPLE):
         for subject in ledger.identities.find(batch).values():
             yield [subject.named, subject.stream, micros_of(subject.erased) if subject.erased else None]

@@ -77,7 +77,7 @@ class Engine(engine.Engine):
                 "(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '\"', ESCAPE '\"', NULLSTR '', AUTO_DETECT false)"
             )
 
-    def stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def stream(self, query: str) -> Iterator[Any]:
         """Fetched as they are asked for, on a cursor of its own."""
         cursor = self.connection.cursor()
         try:

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from ledger.gate.inputs import Items
 
-#: The steps from the items, and the people's entries, to the verdicts; each a file of `sql/` and a table.
-STEPS = ("decisions", "intervals", "spans", "records", "verdicts")
+#: The steps from the items, and the people's entries, to the verdicts; each a file of `sql/`.
+STEPS = ("decisions", "intervals", "records", "spans", "verdicts")
 DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
 #: Opens an engine that works in a folder of its own.
 Opening = Callable[[Path], AbstractContextManager["Engine"]]
@@ -27,10 +27,10 @@ class Engine(Protocol):
     folder: Path
 
     def load(self, items: Items) -> None:
-        """Makes `source`, all columns with their row number from 1 in input order, and `given`, what the gate reads."""
+        """Makes `given`: a row's number, from 1 in input order, what the gate reads, and all columns as `own`."""
 
     def columns(self) -> list[str]:
-        """The input's own columns but `kind`, each as SQL that takes it from `s`, which is `source`, by its name."""
+        """The input's own columns but `kind`, each as SQL that takes it from `own`, by its name."""
 
     def script(self, name: str) -> None:
         """Runs one of the gate's SQL files, whose statements give no rows."""
@@ -41,7 +41,7 @@ class Engine(Protocol):
     def copy_in(self, table: str, path: Path) -> None:
         """The same with the rows of a CSV file; what is empty there is NULL."""
 
-    def stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def stream(self, query: str) -> Iterator[Any]:
         """The rows of a query in their order, with few of them in this process's memory."""
 
     def decide(self) -> Iterator[str]:

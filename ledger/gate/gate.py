@@ -126,7 +126,7 @@ class Gate:
         self._engine.insert("run", [[run.purpose, start.kind, micros_of(run.started), micros_of(run.judged)]])
         load_rules(self._engine, catalogue_at(self._ledger, start.cutoff), run.purpose)
         self._engine.script("items")
-        (people,) = self._engine.one("SELECT count(DISTINCT subject) FROM item WHERE unreadable IS NULL")
+        (people,) = self._engine.one("SELECT count(*) FROM identity WHERE is_readable")
         self._watch.now("reading the people's entries", people)
         load_people(self._engine, self._ledger, start.cutoff, self._watch.advance)
         for step in self._engine.decide():
@@ -137,17 +137,20 @@ class Gate:
         return output.count(self._engine, "verdict")
 
     def record(self) -> None:
-        """Step 3: the uses, each subject's on its own stream; those that are there already are not repeated."""
+        """Step 3: the uses, each subject's on its own stream; those that are there already are not repeated.
+
+        In the end the engine has all of them.
+        """
         self._load_uses()
-        (people,) = self._engine.one("SELECT count(DISTINCT stream) FROM verdict WHERE reason = 'granted'")
+        (people,) = self._engine.one("SELECT count(DISTINCT number) FROM verdict WHERE reason = 'granted'")
         self._watch.now("recording the uses", people)
         if self._ledger.run_of(self._asked.run).finished is None:
             record_uses(self._ledger, self._engine, self._run_of_uses(), self._watch.advance)
+            self._load_uses()
 
     def finish(self) -> None:
         """Step 4: `run-finished`, once all uses are in the log."""
         self._watch.now("finishing the run")
-        self._load_uses()
         uses, items = self._engine.one("SELECT count(*), CAST(coalesce(sum(items), 0) AS BIGINT) FROM use")
         rows = self._engine.stream(statement("uses", "ledger.gate.sql"))
         root = run_root((str(stream), int(version)) for stream, version in rows)

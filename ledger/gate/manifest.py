@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
 
 from ledger.domain.entry import canonical
 from ledger.domain.times import format_time
@@ -14,6 +15,9 @@ from ledger.proof.merkle import leaf_hash, root
 
 #: A leaf with what the use counts: (stream, basis, leaf, kind, collected in microseconds).
 LeafRow = tuple[str, int, str, str, int]
+#: What a use counts of one kind, and the end of its stream as of the cutoff: (the stream's number, basis, kind, items,
+#: earliest and latest collected in microseconds, stream, version, recorded in microseconds).
+CountedRow = tuple[int, int, str, int, int, int, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,27 @@ class Use:
 def leaf_of(item: str, collected: datetime, kind: str) -> bytes:
     """A manifest's leaf."""
     return canonical([item, format_time(collected), kind])
+
+
+def counted_uses(
+    counted: Iterable[CountedRow], hashes: Iterable[tuple[int, int, bytes]]
+) -> Iterator[tuple[Use, int, int]]:
+    """The uses that counts and (number, basis, leaf hash) make, which both come sorted by number and basis, the hashes
+    then in the order of their leaves; with each the end of its stream."""
+    by_use = groupby(counted, key=itemgetter(0, 1)), groupby(hashes, key=itemgetter(0, 1))
+    for (use, kinds), (same, leaves) in zip(*by_use, strict=True):
+        if use != same:
+            raise ValueError(f"expected the hashes of the leaves of {use}, found those of {same}")
+        _, _, names, items, earliest, latest, streams, versions, recorded = zip(*kinds, strict=True)
+        made = Use(
+            stream=streams[0],
+            basis=use[1],
+            items=dict(zip(names, items, strict=True)),
+            collected_from=format_time(moment_of(min(earliest))),
+            collected_until=format_time(moment_of(max(latest))),
+            manifest=root(leaf for _, _, leaf in leaves).hex(),
+        )
+        yield made, versions[0], recorded[0]
 
 
 def uses_of(leaves: Iterable[LeafRow]) -> Iterator[Use]:

@@ -47,10 +47,9 @@ def load_uses(engine: Engine, ledger: ConsentLedger, run: str, started_position:
 
 
 def answer(engine: Engine, ledger: ConsentLedger, run: RunOf) -> Counts:
-    """The final verdict on every item, into the engine's `answer`: the one at the cutoff, as the uses bear it out."""
+    """The final verdicts, counted: those at the cutoff, as the uses, and what was judged again, bear them out."""
     engine.insert("judged_again", _judged_again(engine, ledger, run))
-    engine.script("final")
-    return count(engine, "answer")
+    return count(engine, f"({_query('answer')}) answer")
 
 
 def _judged_again(engine: Engine, ledger: ConsentLedger, run: RunOf) -> Iterator[list[Any]]:
@@ -69,9 +68,9 @@ def _judged_again(engine: Engine, ledger: ConsentLedger, run: RunOf) -> Iterator
                 yield [one.row, verdict.basis, verdict.quality, verdict.terms, kept, verdict.reason]
 
 
-def count(engine: Engine, table: str) -> Counts:
-    """The items of `verdict` or `answer`, by reason."""
-    rows = engine.stream(f"SELECT reason, count(*) AS items FROM {table} GROUP BY reason")  # noqa: S608 - ours
+def count(engine: Engine, verdicts: str) -> Counts:
+    """The items of `verdict`, or of a query like it, by reason."""
+    rows = engine.stream(f"SELECT reason, count(*) AS items FROM {verdicts} GROUP BY reason")  # noqa: S608 - ours
     by_reason = dict(sorted(((str(reason), int(number)) for reason, number in rows), key=lambda pair: (-pair[1], pair)))
     return Counts(sum(by_reason.values()), by_reason.get("granted", 0), by_reason)
 
@@ -82,8 +81,8 @@ def write(engine: Engine, folder: Path, summary: dict[str, Any]) -> None:
     # With the kind that was decided on: from this file alone every manifest is recomputed.
     kept = ", ".join(engine.columns())
     for name, query in (
-        (PERMITTED, _query("permitted").format(columns=kept)),
-        (REFUSED, _query("refused").format(columns=kept)),
+        (PERMITTED, _query("permitted").format(columns=kept, answer=_query("answer"))),
+        (REFUSED, _query("refused").format(columns=kept, answer=_query("answer"))),
     ):
         engine.write_parquet(query, work / name)
     (work / RUN).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -36,7 +36,8 @@ _TIME = (
 
 
 def load(engine: duckdb.DuckDBPyConnection, items: Items) -> None:
-    """Makes `source`, all columns with their row number from 1 in input order, and `given`, what the gate reads."""
+    """Makes `source`, all that the files say, and `given`: of each row the number, from 1 in input order, what the
+    gate reads, and all columns as `own`."""
     with _told(items):
         reader, columns = _reader(engine, items)
         _check_columns(columns)
@@ -49,6 +50,9 @@ def load(engine: duckdb.DuckDBPyConnection, items: Items) -> None:
         _as_text(columns, "plan"),
         _as_exclusion(columns),
     ]
+    # Each by its name: a column may be called as the table is.
+    own = ", ".join(f"{_spelled(name)} := {_spelled(name)}" for name in columns)
+    picked.append(f"struct_pack({own}) AS own")
     engine.execute(f'CREATE VIEW given AS SELECT "row", {", ".join(picked)} FROM source')  # noqa: S608
 
 
@@ -134,12 +138,16 @@ def _check_columns(columns: dict[str, str]) -> None:
 
 
 def kept(name: str, kind: str) -> str:
-    """A column of the input for the output, from `s`, which is `source`.
+    """A column of the input for the output, from `own`.
 
     Of texts and integers mixed, which JSON may hold, the names as they were read.
     """
-    column = '"' + name.replace('"', '""') + '"'
-    return f"s.{column} ->> '$' AS {column}" if kind == "JSON" and name in READ else f"s.{column}"
+    column = _spelled(name)
+    return f"own.{column} ->> '$' AS {column}" if kind == "JSON" and name in READ else f"own.{column}"
+
+
+def _spelled(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def as_name(columns: dict[str, str], name: str) -> str:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain, groupby, islice
-from operator import itemgetter
-from typing import Any
+from itertools import groupby, islice
 
 from ledger.application import MOST_ATTEMPTS, ConsentLedger
 from ledger.domain.eligibility import Verdict
@@ -21,7 +19,7 @@ from ledger.domain.recording import happening_now
 from ledger.errors import Unavailable
 from ledger.gate.again import Candidate, RunOf, entries_of, judge_again, only_uses
 from ledger.gate.engine import Engine
-from ledger.gate.manifest import Use, leaf_of, uses_of
+from ledger.gate.manifest import Use, counted_uses, leaf_of, uses_of
 from ledger.gate.micros import micros_of, moment_of
 from ledger.store.statements import statement
 from ledger.store.writer import Append
@@ -42,18 +40,18 @@ class Waiting:
 
 def record_uses(ledger: ConsentLedger, engine: Engine, run: RunOf, advance: Callable[[int], None]) -> None:
     """Appends the uses of all subjects that have none of this run in the engine's `use`."""
-    subjects = _subjects(engine.stream(statement("leaves", "ledger.gate.sql")))
+    engine.script("leaf")
+    subjects = _subjects(engine)
     while batch := list(islice(subjects, SUBJECTS)):
         _record(ledger, engine, run, batch)
         advance(len(batch))
 
 
-def _subjects(leaves: Iterable[tuple[Any, ...]]) -> Iterator[Waiting]:
-    for stream, group in groupby(leaves, key=itemgetter(0)):
-        first = next(group)
-        version, last = first[5:]
-        uses = list(uses_of((row[0], row[1], row[2], row[3], row[4]) for row in chain([first], group)))
-        yield Waiting(stream, version, moment_of(last), uses)
+def _subjects(engine: Engine) -> Iterator[Waiting]:
+    counted, hashes = (engine.stream(statement(name, "ledger.gate.sql")) for name in ("pending", "leaves"))
+    made = counted_uses(counted, hashes)
+    for (stream, version, recorded), group in groupby(made, key=lambda one: (one[0].stream, *one[1:])):
+        yield Waiting(stream, version, moment_of(recorded), [use for use, *_ in group])
 
 
 def _record(ledger: ConsentLedger, engine: Engine, run: RunOf, batch: Sequence[Waiting]) -> None:

@@ -83,7 +83,7 @@ class SparkEngine(engine.Engine):
             row = f'f.before + s.{spelled(_INDEX)} + 1 AS "row"'
             joined = f"item_row s JOIN item_file f ON f.file = s.{spelled(_FILE)}"
             self._view("source", [row, *(f"s.{name}" for name in own)], joined)
-            self._view("given", ['"row"', given(self._columns)], "source")
+            self._view("given", ['"row"', given(self._columns), f"struct({', '.join(own)}) AS own"], "source")
 
     def _rows_before(self, files: Sequence[Path]) -> Iterator[tuple[str, int]]:
         """Each file's name with the number of rows in those before it, from the files' footers."""
@@ -102,7 +102,8 @@ class SparkEngine(engine.Engine):
         with told(f"expected the engine to finish {name}"):
             for text in statement(name, "ledger.gate.sql").split(";\n"):
                 if text.strip():
-                    self._session.sql(text)
+                    # Over the files there are temporary views, over which no other kind may be.
+                    self._session.sql(text.replace("CREATE VIEW", "CREATE TEMPORARY VIEW"))
         self._check_items()
 
     def insert(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -130,7 +131,7 @@ class SparkEngine(engine.Engine):
         with told(f"expected the rows of {table}"):
             self._session.read.schema(schema).parquet(str(place).translate(_PATTERN)).createOrReplaceTempView(table)
 
-    def stream(self, query: str) -> Iterator[tuple[Any, ...]]:
+    def stream(self, query: str) -> Iterator[Any]:
         folder = self._fresh("answer")
         try:
             if files := self._write(query, folder):

@@ -41,8 +41,8 @@ def spelled(name: str) -> str:
 def kept(name: str, kind: str) -> str:
     """A column for the output; nanoseconds, which Spark has as integers, are cut to microseconds."""
     if kind == "TIMESTAMP_NS":
-        return f"CAST(timestamp_micros(s.{spelled(name)} div 1000) AS TIMESTAMP_NTZ) AS {spelled(name)}"
-    return f"s.{spelled(name)}"
+        return f"CAST(timestamp_micros(own.{spelled(name)} div 1000) AS TIMESTAMP_NTZ) AS {spelled(name)}"
+    return f"own.{spelled(name)}"
 
 
 def given(columns: dict[str, str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from ledger.errors import NotVerified
 
@@ -14,6 +15,8 @@ HASH_SIZE = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 #: A log has fewer than 2^63 entries, since its sizes are signed numbers of 64 bits (C2SP tlog-tiles).
 LARGEST_SIZE = 2**63 - 1
+#: Leaves whose hashes are held at once, some 4 MB: a power of 2, so that they are a full subtree.
+SUBTREE = 1 << 16
 #: So no path is longer than the tree is high, one hash a level.
 MOST_HASHES = 63
 
@@ -64,10 +67,20 @@ class Frontier:
 
 def root(leaf_hashes: Iterable[bytes]) -> bytes:
     """The tree's root, 32 bytes; a stream of any length fits in memory."""
-    tree = Frontier()
-    for leaf in leaf_hashes:
-        tree.append(leaf)
-    return tree.root()
+    leaves = iter(leaf_hashes)
+    subtrees = [_climb(chunk) for chunk in iter(lambda: list(islice(leaves, SUBTREE)), [])]
+    return _climb(subtrees) if subtrees else EMPTY_ROOT
+
+
+def _climb(nodes: list[bytes]) -> bytes:
+    """The root over nodes that stand side by side, all but the last over equally many leaves, level by level; a level's
+    last one without a neighbour goes up as it is."""
+    sha256 = hashlib.sha256
+    while len(nodes) > 1:
+        pairs = zip(nodes[::2], nodes[1::2], strict=False)
+        alone = nodes[len(nodes) & ~1 :]
+        nodes = [sha256(b"\x01" + left + right).digest() for left, right in pairs] + alone
+    return nodes[0]
 
 
 def root_at(size: int, read: ReadHash) -> bytes:

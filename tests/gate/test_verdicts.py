@@ -171,7 +171,7 @@ def verdicts_in_bulk(batch: Batch) -> list[Verdict]:
     with tempfile.TemporaryDirectory() as folder, closing(Engine(Path(folder))) as engine:
         engine.connection.execute(
             'CREATE TABLE given ("row" BIGINT, subject VARCHAR, item VARCHAR, collected BIGINT,'
-            " kind VARCHAR, plan VARCHAR, exclude VARCHAR)"
+            " kind VARCHAR, plan VARCHAR, exclude VARCHAR, own BOOLEAN)"
         )
         engine.insert(
             "given",
@@ -184,6 +184,7 @@ def verdicts_in_bulk(batch: Batch) -> list[Verdict]:
                     one.kind,
                     one.plan,
                     one.exclude,
+                    None,
                 ]
                 for row, one in enumerate(batch.asked)
             ],

@@ -1,5 +1,5 @@
--- Some subjects' items that were permitted at the cutoff, with all that a verdict on them depends on.
-SELECT verdict.stream, item."row", item.item, item.collected, item.kind, item.plan, item.exclude
-FROM verdict JOIN item ON item."row" = verdict."row"
-WHERE verdict.reason = 'granted' AND verdict.stream IN (SELECT stream FROM moved_on)
-ORDER BY verdict.stream, item."row"
+-- Some subjects' items that were permitted at the cutoff, with all that a verdict on them depends on: none excludes.
+SELECT record.stream, "row", item, collected, kind, plan
+FROM verdict JOIN record ON record.number = verdict.number
+WHERE reason = 'granted' AND record.stream IN (SELECT stream FROM moved_on)
+ORDER BY record.stream, "row"

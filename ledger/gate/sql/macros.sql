@@ -11,9 +11,12 @@ CREATE MACRO add_duration(us, months, days) AS CASE
 END;
 -- Canonical JSON (RFC 8785) of the one-line strings that names are.
 CREATE MACRO json_text(text) AS '"' || replace(replace(text, '\', '\\'), '"', '\"') || '"';
+CREATE MACRO leaf_hash(text) AS unhex(sha256(chr(0) || text));
 -- Of an `accepted`: how a purpose's toggle stood, and whether the person touched it.
 CREATE MACRO toggle_of(json, purpose) AS json ->> ('/data/toggles/' || purpose);
 CREATE MACRO is_touched(json, purpose) AS list_contains(CAST(json -> '$.data.touched' AS VARCHAR[]), purpose);
 -- What Spark has by these names.
 CREATE MACRO get_json_object(json, path) AS json ->> path;
 CREATE MACRO regexp_like(text, pattern) AS regexp_matches(text, pattern);
+-- Not the same number; it is compared with its like alone.
+CREATE MACRO xxhash64(text) AS hash(text);

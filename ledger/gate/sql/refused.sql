@@ -1,5 +1,5 @@
--- What it may not, and why, in input order. {columns} are the input's own.
+-- What it may not, and why, after the input's own columns, in input order.
 SELECT {columns}, a.kind, a.reason, a.detail, moment(a.keep_until) AS keep_until
-FROM source s JOIN answer a ON a."row" = s."row"
+FROM ({answer}) a
 WHERE a.reason <> 'granted'
-ORDER BY s."row"
+ORDER BY a."row"

@@ -37,7 +37,7 @@ WITH carried_plan AS (
     FROM piece JOIN carried_plan p ON p.stream = piece.stream AND p.recorded <= piece.begins
     GROUP BY piece.stream, piece.begins
 )
-SELECT piece.stream, piece.begins, piece.until, plan.plan,
+SELECT record.number, piece.begins, piece.until, plan.plan,
        g.version AS basis, g.terms, g.ends,
        CASE WHEN g.operated THEN 'explicit' WHEN g.version IS NOT NULL THEN 'default-untouched' END AS quality,
        denied.denied AS denied,
@@ -50,6 +50,7 @@ SELECT piece.stream, piece.begins, piece.until, plan.plan,
            ELSE 'collected-before-grant'
        END AS uncovered
 FROM piece
+JOIN record ON record.stream = piece.stream
 LEFT JOIN basis ON basis.stream = piece.stream AND basis.begins = piece.begins
 LEFT JOIN granted_interval g ON g.stream = basis.stream AND g.version = basis.version
 LEFT JOIN denied ON denied.stream = piece.stream AND denied.begins = piece.begins

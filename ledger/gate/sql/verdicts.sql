@@ -1,14 +1,13 @@
 -- The verdict on every item as of the cutoff: the table of the design's section 4, first match wins.
 CREATE TABLE verdict AS
 WITH met AS (
-    SELECT item."row", item.item, item.collected, item.kind, item.exclude, item.unreadable, item.ambiguous,
-           record.stream, subject.erased AS identity_erased, record.erased, record.decided, record.shown_terms,
-           record.deadline, span.basis, span.quality, span.terms, span.ends, span.uncovered, span.denied,
-           coalesce(item.plan, span.plan) AS plan,
+    SELECT item.*, person.number, person.identity_erased, person.erased, person.decided, person.shown_terms,
+           person.deadline, span.basis, span.quality, span.terms, span.ends, span.uncovered, span.denied,
+           coalesce(item.plan, span.plan) AS plan_then,
            terms.future_runs, run.started, run.judged,
            CASE
-               WHEN item.unreadable IS NOT NULL OR record.stream IS NULL OR record.erased IS NOT NULL THEN NULL
-               WHEN span.basis IS NULL THEN add_duration(item.collected, record.off_months, record.off_days)
+               WHEN item.unreadable IS NOT NULL OR person.number IS NULL OR person.erased IS NOT NULL THEN NULL
+               WHEN span.basis IS NULL THEN add_duration(item.collected, person.off_months, person.off_days)
                WHEN terms.future_runs AND span.ends IS NOT NULL THEN least(
                    add_duration(item.collected, terms.on_months, terms.on_days),
                    add_duration(span.ends, terms.off_months, terms.off_days)
@@ -17,18 +16,17 @@ WITH met AS (
            END AS keep_until
     FROM item
     CROSS JOIN run
-    LEFT JOIN subject ON subject.subject = item.subject
-    LEFT JOIN record ON record.stream = subject.stream
-    LEFT JOIN span ON span.stream = record.stream AND span.begins <= item.collected AND item.collected < span.until
+    LEFT JOIN person ON person.identity = item.identity
+    LEFT JOIN span ON span.number = person.number AND span.begins <= item.collected AND item.collected < span.until
     LEFT JOIN terms ON terms.version = span.terms
 )
-SELECT met."row", met.item, met.collected, met.kind, met.stream,
+SELECT met."row", met.own, met.item, met.collected, met.kind, met.plan, met.number,
        CASE
            WHEN unreadable IS NOT NULL THEN 'item-unreadable'
            WHEN ambiguous THEN 'item-ambiguous'
            -- Only an identity that was erased has this time; what came before it is gone for good.
            WHEN collected <= identity_erased THEN 'erased'
-           WHEN stream IS NULL THEN 'unknown-subject'
+           WHEN number IS NULL THEN 'unknown-subject'
            WHEN erased IS NOT NULL THEN 'erased'
            WHEN exclude IS NOT NULL THEN 'item-excluded'
            WHEN collected > judged + 5000000 THEN 'collected-in-future'
@@ -51,7 +49,7 @@ SELECT met."row", met.item, met.collected, met.kind, met.stream,
                || CASE WHEN judged >= deadline THEN 'after' ELSE 'before' END
                || ' the deadline of ' || day_text(deadline)
            WHEN 'default-not-accepted' THEN denied
-           WHEN 'plan-not-covered' THEN met.plan
+           WHEN 'plan-not-covered' THEN met.plan_then
            WHEN 'kind-not-covered' THEN met.kind
        END AS detail,
        reason IN ('item-unreadable', 'item-ambiguous', 'unknown-subject', 'erased') AS unjudged,
@@ -60,5 +58,5 @@ SELECT met."row", met.item, met.collected, met.kind, met.stream,
        CASE WHEN NOT unjudged THEN quality END AS quality,
        CASE WHEN NOT unjudged THEN met.terms END AS terms
 FROM met
-LEFT JOIN terms_plan ON terms_plan.version = met.terms AND terms_plan.plan = met.plan
+LEFT JOIN terms_plan ON terms_plan.version = met.terms AND terms_plan.plan = met.plan_then
 LEFT JOIN terms_kind ON terms_kind.version = met.terms AND terms_kind.kind = met.kind;
