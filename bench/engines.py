@@ -18,7 +18,7 @@ import duckdb
 
 from bench import items
 from ledger.application import open_ledger
-from ledger.gate.engine import ENGINES
+from ledger.gate.engines import ENGINES
 from ledger.settings import Place, place_of
 from ledger.store.location import create_ledger
 

@@ -7,8 +7,7 @@ in `macros.sql` and `macros_spark.sql`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,9 +15,6 @@ from ledger.gate.inputs import Items
 
 #: The steps from the items, and the people's entries, to the verdicts; each a file of `sql/`.
 STEPS = ("decisions", "intervals", "records", "spans", "verdicts")
-DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
-#: Opens an engine that works in a folder of its own.
-Opening = Callable[[Path], AbstractContextManager["Engine"]]
 
 
 class Engine(Protocol):
@@ -55,16 +51,3 @@ class Engine(Protocol):
 
     def write_parquet(self, query: str, path: Path) -> None:
         """The rows of a query, in their order: as one file, or as a folder of files whose names are in this order."""
-
-
-def opening(name: str) -> Opening:
-    """How the engine of this name is opened; what it needs is imported only now."""
-    if name == SPARK:
-        from ledger.gate.spark_engine import SparkEngine
-        from ledger.gate.spark_session import check_installed
-
-        check_installed()
-        return lambda folder: closing(SparkEngine(folder))
-    from ledger.gate.duckdb_engine import Engine as DuckDBEngine
-
-    return lambda folder: closing(DuckDBEngine(folder))

@@ -27,7 +27,8 @@ from ledger.errors import InvalidInput, Unavailable
 from ledger.gate import output
 from ledger.gate.again import RunOf
 from ledger.gate.cutoff import catalogue_at, load_people, load_rules
-from ledger.gate.engine import DUCKDB, Engine, opening
+from ledger.gate.engine import Engine
+from ledger.gate.engines import DUCKDB, opening
 from ledger.gate.inputs import Items
 from ledger.gate.manifest import run_root
 from ledger.gate.micros import micros_of

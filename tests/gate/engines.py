@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from ledger.gate.duckdb_text import file_literal
-from ledger.gate.engine import SPARK, Engine, opening
+from ledger.gate.engine import Engine
+from ledger.gate.engines import SPARK, opening
 
 #: For a Spark of seconds the better compiler, and more threads that collect garbage, cost more than they save.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"

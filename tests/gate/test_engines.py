@@ -17,7 +17,8 @@ from hypothesis import given as forall
 from ledger.domain.eligibility import Verdict
 from ledger.domain.terms import Catalogue, Terms
 from ledger.domain.times import format_time
-from ledger.gate.engine import DUCKDB, ENGINES, SPARK, Engine
+from ledger.gate.engine import Engine
+from ledger.gate.engines import DUCKDB, ENGINES, SPARK
 from ledger.gate.inputs import find_items
 from tests.domain.histories import TICKS, History, histories, moment
 from tests.gate import people

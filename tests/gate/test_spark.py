@@ -14,7 +14,7 @@ import pytest
 from ledger.application import ConsentLedger
 from ledger.domain.entry import Entry
 from ledger.errors import InvalidInput, Unavailable
-from ledger.gate.engine import DUCKDB, SPARK
+from ledger.gate.engines import DUCKDB, SPARK
 from ledger.gate.gate import Gate, filter_items, working_folder
 from ledger.gate.released import released_leaves
 from ledger.gate.spark_engine import SparkEngine
