@@ -54,7 +54,7 @@ def command(
         from cli.words import entry_line, in_words
         from ledger.domain.explanation import rests_on
 
-        versions = () if history is None else rests_on(verdict, history.record, meant, item)
+        versions = set() if history is None else set(rests_on(verdict, history.record, meant, item))
         named = [placed for placed in history.entries if placed.entry.version in versions] if history else []
         fields["rests_on"] = [
             msgspec.to_builtins(entry_told(placed)) | {"what": in_words(placed.entry)} for placed in named

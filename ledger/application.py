@@ -137,7 +137,7 @@ class ConsentLedger(Application[str]):
     def record_of(self, stream: str) -> Record:
         """What a subject's stream says now."""
         record = self._project(stream, lambda entries: record_of(stream, entries, self._catalogue))
-        named = {shown.terms for _, shown in record.shown} | {accepted.terms for _, accepted in record.accepted}
+        named = record.terms_shown | {accepted.terms for _, accepted in record.accepted}
         if all(record.catalogue.get(terms) for terms in named):
             return record
         # Terms that another process published since: without them there would be no grants and no time to keep items.

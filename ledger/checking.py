@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from ledger.application import ConsentLedger
 from ledger.domain.as_of import History, Placed, as_of_position
-from ledger.domain.eligibility import Item, Verdict, judge_item
+from ledger.domain.consent import Consent, consent_of
+from ledger.domain.eligibility import Item, Verdict, judge_with
 from ledger.domain.entry import decode_entry
 from ledger.domain.names import TERMS_STREAM
 from ledger.domain.times import format_time
@@ -39,10 +41,22 @@ def check_all(ledger: ConsentLedger, questions: Sequence[Question]) -> list[Chec
     position = ledger.recorder.head()
     subjects = ledger.identities.find({question.named for question in questions})
     histories = _histories(ledger, subjects.values(), position)
-    return [_check(question, subjects[question.named], histories, position) for question in questions]
+    records = {stream: history.record for stream, history in histories.items()}
+
+    @cache
+    def consent(stream: str, purpose: str) -> Consent:
+        return consent_of(records[stream], purpose)
+
+    return [_check(question, subjects[question.named], histories, consent, position) for question in questions]
 
 
-def _check(question: Question, subject: Subject, histories: dict[str, History], position: int) -> Checked:
+def _check(
+    question: Question,
+    subject: Subject,
+    histories: dict[str, History],
+    consent: Callable[[str, str], Consent],
+    position: int,
+) -> Checked:
     if subject.erased is not None and question.item.collected <= subject.erased:
         # Also of somebody who came back since: what was theirs before stays erased.
         return Checked(Verdict("erased", detail=f"erased {format_time(subject.erased)}"), position)
@@ -50,7 +64,7 @@ def _check(question: Question, subject: Subject, histories: dict[str, History], 
     if history is None:
         return Checked(Verdict("unknown-subject"), position)
     started = history.moment if question.run_started is None else question.run_started
-    verdict = judge_item(history.record, question.purpose, question.item, started, history.moment)
+    verdict = judge_with(consent(history.stream, question.purpose), question.item, started, history.moment)
     return Checked(verdict, position, history)
 
 

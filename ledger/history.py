@@ -22,7 +22,7 @@ from ledger.domain.replaying import Decoder
 from ledger.domain.runs import RunRecord, fold_run
 from ledger.domain.terms import Catalogue, Terms
 from ledger.domain.times import format_time
-from ledger.domain.uses import judge_use
+from ledger.domain.uses import Consents, verdict_on
 from ledger.errors import InvalidInput, Unavailable, UnknownSubject
 
 #: Runs whose start is remembered while many uses are judged; each is a small entry, and a log has few of them.
@@ -151,8 +151,8 @@ def compare_uses(
 
 def _compare(history: History, rules: Terms, started: Callable[[str], Entry | None]) -> Iterator[ComparedUse]:
     published = history.catalogue
-    other = published.with_rules_of(rules)
     stream = [placed.entry for placed in history.entries]
+    either = [Consents(stream, catalogue) for catalogue in (published, published.with_rules_of(rules))]
     for placed in history.entries:
         if placed.entry.event != _USE:
             continue
@@ -160,11 +160,8 @@ def _compare(history: History, rules: Terms, started: Callable[[str], Entry | No
         if run is None:
             yield ComparedUse(placed, None, None)
             continue
-        yield ComparedUse(
-            placed,
-            judge_use(placed.entry, stream, run, published).known,
-            judge_use(placed.entry, stream, run, other).known,
-        )
+        known, other = (verdict_on(placed.entry, consents.known(placed.entry), run) for consents in either)
+        yield ComparedUse(placed, known, other)
 
 
 def _placed(rows: Sequence[tuple[int, Any, Any, Any, bytes]]) -> list[Placed]:

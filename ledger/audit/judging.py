@@ -27,6 +27,8 @@ from ledger.proof.verdicts import UseJudged, judge_uses
 
 #: Runs held in memory: more than one log has under way at once.
 MOST_RUNS = 1_000
+#: Decisions and showings of one person among which each use's grant is searched for; with more it is looked up.
+_MOST_SAID = 64
 #: Streams that are judged between two commits.
 _COMMIT = 5_000
 _USED = topic_of(DataUsedForTraining)
@@ -102,7 +104,7 @@ class _Judge:
                 entry = self._reader.entry(one.stored)
                 said.append(Said(entry.version, entry.occurred_at, entry.recorded_at, entry.data))
                 marks.append(entry.imported)
-        if any(one.version >= other.version for one, other in pairwise(said)):
+        if len(said) > _MOST_SAID or any(one.version >= other.version for one, other in pairwise(said)):
             return None
         found: list[Finding] = []
         for position, entry_of_use in uses:

@@ -123,7 +123,7 @@ def states_of(record: Record, moment: datetime) -> tuple[PurposeState, ...]:
 
 def _purposes_of(record: Record) -> list[str]:
     """In the order of the terms."""
-    met = {shown.terms for _, shown in record.shown} | {accepted.terms for _, accepted in record.accepted}
+    met = record.terms_shown | {accepted.terms for _, accepted in record.accepted}
     of_terms = [purpose for terms in record.catalogue.all() if terms.version in met for purpose in terms.purpose_ids]
     return list(dict.fromkeys([*of_terms, *(decision.purpose for decision in record.decisions)]))
 
@@ -190,6 +190,7 @@ def _not_counting(consent: Consent, moment: datetime, *, is_on: bool) -> Iterato
     """The Ons that stand last and are not on. Where a withdrawal came after, nobody expects them to be."""
     last_withdrawal = consent.withdrawals[-1].version if consent.withdrawals else 0
     intervals = {interval.grant.version: interval for interval in consent.intervals}
+    bars: _Bars | None = None
     for grant in consent.decisions:
         if grant.to == "off" or grant.version < last_withdrawal:
             continue
@@ -201,12 +202,23 @@ def _not_counting(consent: Consent, moment: datetime, *, is_on: bool) -> Iterato
         elif grant.denied is not None:
             yield NotCounting(grant, grant.denied)
         else:
-            yield _barred(grant, consent)
+            # Some withdrawal bars it, though all come before it.
+            bars = bars or _bars(consent)
+            if bars.operated and not grant.operated:
+                yield NotCounting(grant, "untouched-after-off")
+            else:
+                yield NotCounting(grant, "barred", bars.until)
 
 
-def _barred(grant: Decision, consent: Consent) -> NotCounting:
-    """A grant that every decision before it precedes, and that some withdrawal still bars."""
-    standing = [withdrawal for withdrawal in consent.withdrawals if not grant.beats(withdrawal)]
-    if not grant.operated and any(withdrawal.operated for withdrawal in standing):
-        return NotCounting(grant, "untouched-after-off")
-    return NotCounting(grant, "barred", max(withdrawal.occurred for withdrawal in standing))
+class _Bars(NamedTuple):
+    """What bars a grant that comes last: an operated withdrawal where it is not, or one stamped ahead."""
+
+    operated: bool
+    until: datetime
+
+
+def _bars(consent: Consent) -> _Bars:
+    return _Bars(
+        operated=any(withdrawal.operated for withdrawal in consent.withdrawals),
+        until=max(withdrawal.occurred for withdrawal in consent.withdrawals),
+    )

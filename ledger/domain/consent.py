@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, cast
+from functools import cached_property
+from operator import itemgetter
+from typing import Any, Final, Literal, NamedTuple, Protocol, cast
 
 from msgspec import UNSET, Struct, field
 
 from ledger.domain.entry import Entry
 from ledger.domain.events import Accepted, DataUsedForTraining, SubjectErased, TermsShown, ToggleChanged
+from ledger.domain.lookups import Covering, Earliest, Moment
 from ledger.domain.terms import Catalogue, Terms, Toggle
+from ledger.domain.times import LAST_MOMENT
 
 #: How far a grant may reach back before the moment it was recorded: part of the format, and never more.
 TOLERANCE = timedelta(seconds=5)
+
+#: As many decisions as nearly everybody makes: to go through them all is quicker than to order them first.
+FEW: Final = 8
+#: Beyond all withdrawals.
+_NEVER: Final = (LAST_MOMENT, sys.maxsize)
 
 Quality = Literal["explicit", "default-untouched"]
 #: Why an On is stored and grants nothing.
@@ -65,6 +75,11 @@ class GrantedInterval(Struct, frozen=True, gc=False):
     def covers(self, moment: datetime, until: datetime) -> bool:
         return self.start <= moment and (self.end is None or until < self.end)
 
+    @property
+    def rests_on(self) -> tuple[int, ...]:
+        """The versions that made it so."""
+        return (self.grant.version,) if self.ended_by is None else (self.grant.version, self.ended_by)
+
 
 class Told(Protocol):
     """What a fold asks an entry for; of a use, all of it."""
@@ -90,16 +105,11 @@ class Record(Struct, gc=False):
     recorded: datetime | None = None
     erased: datetime | None = None
     shown: list[tuple[int, TermsShown]] = field(default_factory=list)
+    terms_shown: set[str] = field(default_factory=set)
     accepted: list[tuple[int, Accepted]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     plans: list[tuple[datetime, int, str]] = field(default_factory=list)
     uses: list[Entry] = field(default_factory=list)
-
-    def was_shown(self, terms: str) -> bool:
-        for _, shown in self.shown:  # noqa: SIM110 - a third of the time of any()
-            if shown.terms == terms:
-                return True
-        return False
 
     def last_terms(self) -> Terms | None:
         """The terms last accepted, else last shown."""
@@ -145,6 +155,7 @@ def _take_in(record: Record, entry: Told) -> None:
     match data:
         case TermsShown():
             record.shown.append((version, data))
+            record.terms_shown.add(data.terms)
             record.plans.append((recorded, version, data.plan))
         case Accepted():
             _take_in_decisions(record, entry, data)
@@ -165,7 +176,7 @@ def _take_in(record: Record, entry: Told) -> None:
 def _take_in_decisions(record: Record, entry: Told, accepted: Accepted) -> None:
     """The decisions of an Accept, one for each toggle."""
     version, occurred, recorded, terms = entry.version, entry.occurred, entry.recorded, accepted.terms
-    published, shown, touched = record.catalogue.get(terms), record.was_shown(terms), accepted.touched
+    published, shown, touched = record.catalogue.get(terms), terms in record.terms_shown, accepted.touched
     for purpose, to in accepted.toggles.items():
         operated = purpose in touched
         denied: Denied | None = None
@@ -201,8 +212,16 @@ def _decision_of_toggle(record: Record, entry: Told, changed: ToggleChanged) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class First(NamedTuple):
+    """When the first of each starts; none where there is none."""
+
+    grant: datetime | None
+    withdrawal: datetime | None
+    #: A withdrawal that an Accept made.
+    refusal: datetime | None
+
+
+class Consent(Struct, frozen=True, dict=True):
     """All decisions of one record on one purpose, with the span that each grant covers."""
 
     record: Record
@@ -215,36 +234,113 @@ class Consent:
 
     def basis_at(self, moment: datetime) -> GrantedInterval | None:
         """Of the grants that cover `moment`, the one that starts last (the higher version on a tie)."""
-        covering = [interval for interval in self.intervals if interval.covers(moment, moment)]
-        return max(covering, key=lambda interval: (interval.start, interval.grant.version), default=None)
+        if len(self.intervals) <= FEW:
+            return _newest(interval for interval in self.intervals if interval.covers(moment, moment))
+        return self._bases.at(moment)
+
+    def denied_at(self, moment: datetime) -> GrantedInterval | None:
+        """The same of the Ons at Accept that are denied."""
+        return self._denied.at(moment) if self.denied_at_accept else None
+
+    def plan_at(self, moment: datetime) -> str | None:
+        """`Record.plan_at`, for many items."""
+        if len(self.record.plans) <= FEW:
+            return self.record.plan_at(moment)
+        known = bisect_right(self._plans, moment, key=itemgetter(0))
+        return self._plans[known - 1][2] if known else None
+
+    def interval_of(self, version: int) -> GrantedInterval | None:
+        """The span of the grant of that version."""
+        return self._by_version.get(version)
+
+    @cached_property
+    def first(self) -> First:
+        return First(
+            min([interval.start for interval in self.intervals], default=None),
+            min([withdrawal.start for withdrawal in self.withdrawals], default=None),
+            min([withdrawal.start for withdrawal in self.withdrawals if withdrawal.at_accept], default=None),
+        )
+
+    @cached_property
+    def _bases(self) -> Covering[GrantedInterval]:
+        return Covering(sorted(self.intervals, key=_by_start))
+
+    @cached_property
+    def _denied(self) -> Covering[GrantedInterval]:
+        return Covering(sorted(self.denied_at_accept, key=_by_start))
+
+    @cached_property
+    def _plans(self) -> list[tuple[datetime, int, str]]:
+        return sorted(self.record.plans)
+
+    @cached_property
+    def _by_version(self) -> dict[int, GrantedInterval]:
+        # Backwards: of two of one version, which no ledger writes, the first counts.
+        return {interval.grant.version: interval for interval in reversed(self.intervals)}
+
+
+def _by_start(interval: GrantedInterval) -> Moment:
+    return interval.start, interval.grant.version
+
+
+def _newest(intervals: Iterable[GrantedInterval]) -> GrantedInterval | None:
+    return max(intervals, key=_by_start, default=None)
 
 
 def consent_of(record: Record, purpose: str) -> Consent:
     """The consent of `record` on `purpose`."""
     decisions = tuple(decision for decision in record.decisions if decision.purpose == purpose)
     withdrawals = tuple(decision for decision in decisions if decision.to == "off")
+    grants = [decision for decision in decisions if decision.to == "on" and decision.denied is None]
+    denied = [decision for decision in decisions if decision.denied in ("no-notice", "untouched-default")]
+    ends = _among_few(withdrawals) if len(withdrawals) <= FEW else _among_many(withdrawals)
     return Consent(
         record=record,
         purpose=purpose,
         decisions=decisions,
         withdrawals=withdrawals,
-        intervals=tuple(
-            _interval(decision, withdrawals)
-            for decision in decisions
-            if decision.to == "on" and decision.denied is None
-        ),
-        denied_at_accept=tuple(
-            _interval(decision, withdrawals)
-            for decision in decisions
-            if decision.denied in ("no-notice", "untouched-default")
-        ),
+        intervals=tuple(_interval(grant, ends(grant)) for grant in grants),
+        denied_at_accept=tuple(_interval(grant, ends(grant)) for grant in denied),
     )
 
 
-def _interval(grant: Decision, withdrawals: tuple[Decision, ...]) -> GrantedInterval:
+def _interval(grant: Decision, ends: Moment) -> GrantedInterval:
     # "No W with W.start <= until that G does not beat" is one comparison with the earliest such W.
-    standing = [withdrawal for withdrawal in withdrawals if not grant.beats(withdrawal)]
-    ending = min(standing, key=lambda withdrawal: (withdrawal.start, withdrawal.version), default=None)
-    if ending is None:
+    if ends is _NEVER:
         return GrantedInterval(grant, grant.start, None, None)
-    return GrantedInterval(grant, grant.start, ending.start, ending.version)
+    return GrantedInterval(grant, grant.start, *ends)
+
+
+def _among_few(withdrawals: Sequence[Decision]) -> Callable[[Decision], Moment]:
+    """Says of a grant where the earliest of the withdrawals starts that it does not beat, and which that is."""
+
+    def ends(grant: Decision) -> Moment:
+        standing = [_place(withdrawal) for withdrawal in withdrawals if not grant.beats(withdrawal)]
+        return min(standing, default=_NEVER)
+
+    return ends
+
+
+def _among_many(withdrawals: Sequence[Decision]) -> Callable[[Decision], Moment]:
+    """The same, and no grant is held against each of them.
+
+    Those that a grant does not beat are all that occurred when it did or later, all that were recorded after it, and,
+    where it is not operated, all that are: of each of the three one is the earliest. That times follow the versions is
+    not relied on, for a bundle may say anything.
+    """
+    occurred = Earliest((((one.occurred, 0), _place(one)) for one in withdrawals), _NEVER)
+    recorded = Earliest((((one.recorded, one.version), _place(one)) for one in withdrawals), _NEVER)
+    operated = min((_place(one) for one in withdrawals if one.operated), default=_NEVER)
+
+    def ends(grant: Decision) -> Moment:
+        return min(
+            occurred.since((grant.occurred, 0)),
+            recorded.since((grant.recorded, grant.version)),
+            _NEVER if grant.operated else operated,
+        )
+
+    return ends
+
+
+def _place(withdrawal: Decision) -> Moment:
+    return withdrawal.start, withdrawal.version

@@ -54,7 +54,7 @@ class Verdict:
     terms: str | None = None
     keep_until: datetime | None = None
     detail: str | None = None
-    #: The versions that decided: the grant, and the withdrawal that ends it or stands in its place.
+    #: The grant, and the withdrawal that ends it.
     rests_on: tuple[int, ...] = ()
 
     @property
@@ -72,7 +72,17 @@ def judge_item(record: Record | None, purpose: str, item: Item, run_started: dat
 def judge_with(consent: Consent, item: Item, run_started: datetime, now: datetime) -> Verdict:
     """`judge_item` for many items of one person: their consent is derived once."""
     if consent.record.erased is not None:
-        return Verdict("erased", detail=f"erased {format_time(consent.record.erased)}")
+        return erased_by(consent.record.erased)
+    return judge_unerased(consent, item, run_started, now)
+
+
+def erased_by(erased: datetime) -> Verdict:
+    """The verdict on whatever there was of somebody erased."""
+    return Verdict("erased", detail=f"erased {format_time(erased)}")
+
+
+def judge_unerased(consent: Consent, item: Item, run_started: datetime, now: datetime) -> Verdict:
+    """`judge_with` of somebody who is not erased, or was only after what is judged."""
     basis = consent.basis_at(item.collected)
     if item.exclude:
         return _verdict(consent, item, basis, "item-excluded", item.exclude)
@@ -95,15 +105,8 @@ def _verdict(
         terms=basis.grant.terms if basis else None,
         keep_until=keep_until(consent, basis, item.collected),
         detail=detail,
-        rests_on=_rests_on(consent, basis, item.collected),
+        rests_on=basis.rests_on if basis else (),
     )
-
-
-def _rests_on(consent: Consent, basis: GrantedInterval | None, collected: datetime) -> tuple[int, ...]:
-    if basis is not None:
-        return (basis.grant.version,) if basis.ended_by is None else (basis.grant.version, basis.ended_by)
-    # Nothing covers the item: all that had begun by then, and why it did not.
-    return tuple(sorted({decision.version for decision in consent.decisions if decision.start <= collected}))
 
 
 def _undecided(consent: Consent, item: Item, now: datetime) -> Verdict:
@@ -118,18 +121,20 @@ def _undecided(consent: Consent, item: Item, now: datetime) -> Verdict:
 
 def why_not_covered(consent: Consent, collected: datetime) -> tuple[Reason, str | None]:
     """The reason where no grant covers the item, in the order of the design's table."""
-    denied = [interval for interval in consent.denied_at_accept if interval.covers(collected, collected)]
-    if denied:
-        newest = max(denied, key=lambda interval: (interval.start, interval.grant.version))
-        return "default-not-accepted", newest.grant.denied
-    if any(interval.start <= collected for interval in consent.intervals):
+    denied = consent.denied_at(collected)
+    if denied is not None:
+        return "default-not-accepted", denied.grant.denied
+    if _by_then(consent.first.grant, collected):
         return "collected-while-off", None
-    begun = [withdrawal for withdrawal in consent.withdrawals if withdrawal.start <= collected]
-    if any(withdrawal.at_accept for withdrawal in begun):
+    if _by_then(consent.first.refusal, collected):
         return "refused-at-accept", None
-    if begun:
+    if _by_then(consent.first.withdrawal, collected):
         return "collected-while-off", None
     return "collected-before-grant", None
+
+
+def _by_then(first: datetime | None, collected: datetime) -> bool:
+    return first is not None and first <= collected
 
 
 def _under_its_terms(
@@ -137,7 +142,7 @@ def _under_its_terms(
 ) -> tuple[Reason, str | None]:
     """What the terms of the grant say, once it covers the item."""
     terms = terms_of(consent, basis)
-    plan = item.plan if item.plan is not None else consent.record.plan_at(item.collected)
+    plan = item.plan if item.plan is not None else consent.plan_at(item.collected)
     if plan not in terms.plans:
         return "plan-not-covered", plan
     if not _covers_kind(terms, consent.purpose, item.kind):

@@ -8,14 +8,20 @@ from ledger.domain.eligibility import Item, Verdict
 
 def rests_on(verdict: Verdict, record: Record, purpose: str, item: Item) -> tuple[int, ...]:
     """The versions, in order, of the entries that an auditor reads to follow `verdict`."""
-    return tuple(sorted({*verdict.rests_on, *_further(verdict, record, purpose, item)}))
+    if verdict.reason == "erased":
+        # Nothing is recorded after an erasure: it is the last.
+        return (record.version,)
+    begun = [] if verdict.basis is not None else _begun(record, purpose, item)
+    return tuple(sorted({*verdict.rests_on, *begun, *_further(verdict, record, purpose, item)}))
+
+
+def _begun(record: Record, purpose: str, item: Item) -> list[int]:
+    """Where nothing covers the item, all that had begun by then: they say why it did not."""
+    return [one.version for one in record.decisions if one.purpose == purpose and one.start <= item.collected]
 
 
 def _further(verdict: Verdict, record: Record, purpose: str, item: Item) -> list[int]:
     match verdict.reason:
-        case "erased":
-            # Nothing is recorded after an erasure: it is the last.
-            return [record.version]
         case "no-decision":
             return [version for version, _ in record.shown]
         case "collected-before-grant":

@@ -141,7 +141,7 @@ def _checked_notice(record: Record, event: TermsShown) -> TermsShown:
 def _checked_accept(record: Record, event: Accepted) -> Accepted:
     terms = _published(record, event.terms)
     _check_toggles(terms, event.toggles)
-    if not record.was_shown(event.terms) and "off" not in event.toggles.values():
+    if event.terms not in record.terms_shown and "off" not in event.toggles.values():
         raise Refused(
             f"expected a notice of terms {event.terms} before their Accept, found none in the stream; "
             "record terms-shown first"

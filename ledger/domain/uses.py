@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
-from msgspec import UNSET, structs
+from msgspec import UNSET
 
 from ledger.domain.consent import Consent, consent_of, record_of
-from ledger.domain.eligibility import Item, Reason, Verdict, holds_at_run, judge_with, kinds_not_covered
+from ledger.domain.eligibility import Item, Reason, Verdict, erased_by, holds_at_run, judge_unerased, kinds_not_covered
 from ledger.domain.entry import Entry
 from ledger.domain.events import DataUsedForTraining, RunStarted
 from ledger.domain.retention import keep_until, terms_of
@@ -37,16 +39,48 @@ def is_backdated(run: Entry) -> bool:
 
 def judge_use(use: Entry, stream: Iterable[Entry], run: Entry, catalogue: Catalogue) -> JudgedUse:
     """Both verdicts on `use`, an entry of `stream` (the whole one, in order), in the run that `run` started."""
-    entries = list(stream)
-
-    def verdict(of: Iterable[Entry]) -> Verdict:
-        return verdict_on(use, consent_of(record_of(use.stream, of, catalogue), use.data.purpose), run)
-
+    consents = Consents(stream, catalogue)
     return JudgedUse(
         use=use,
-        known=verdict(entry for entry in entries if was_known(entry, use)),
-        hindsight=verdict(entries),
+        known=verdict_on(use, consents.known(use), run),
+        hindsight=verdict_on(use, consents.hindsight(use), run),
     )
+
+
+class Consents:
+    """One person's consent as known by their uses, and in hindsight; uses that are of one purpose share it."""
+
+    def __init__(self, stream: Iterable[Entry], catalogue: Catalogue) -> None:
+        # Uses change no consent.
+        self._deciding = [entry for entry in stream if not isinstance(entry.data, DataUsedForTraining)]
+        self._catalogue = catalogue
+        # As every ledger writes them; what is verified may be none.
+        self._in_order = all(
+            one.version < other.version and one.recorded <= other.recorded for one, other in pairwise(self._deciding)
+        )
+        #: How many entries made it, by its purpose and whether they are all. Of those as known the last will do, for
+        #: one use after another knows more.
+        self._made: dict[tuple[str, bool], tuple[int, Consent]] = {}
+
+    def known(self, use: Entry) -> Consent:
+        """By what was known when the use was recorded."""
+        if not self._in_order:
+            return self._make(use, [entry for entry in self._deciding if was_known(entry, use)])
+        return self._of_first(bisect_left(self._deciding, True, key=lambda entry: not was_known(entry, use)), use)
+
+    def hindsight(self, use: Entry) -> Consent:
+        """By all entries there are."""
+        return self._of_first(len(self._deciding), use)
+
+    def _of_first(self, count: int, use: Entry) -> Consent:
+        place = use.data.purpose, count == len(self._deciding)
+        made = self._made.get(place)
+        if made is None or made[0] != count:
+            made = self._made[place] = count, self._make(use, self._deciding[:count])
+        return made[1]
+
+    def _make(self, use: Entry, entries: Sequence[Entry]) -> Consent:
+        return consent_of(record_of(use.stream, entries, self._catalogue), use.data.purpose)
 
 
 def was_known(entry: Entry, use: Entry) -> bool:
@@ -61,9 +95,10 @@ def verdict_on(use: Entry, consent: Consent, run: Entry) -> Verdict:
     run_started = parse_time(started.started_at)
     # An erasure after the run began does not undo what it used: it counts up to the later of the two.
     began = max(run_started, run.recorded)
-    if consent.record.erased is not None and consent.record.erased > began:
-        consent = replace(consent, record=structs.replace(consent.record, erased=None))
-    if consent.record.erased is not None or data.basis is UNSET:
+    erased = consent.record.erased
+    if erased is not None and erased <= began:
+        return erased_by(erased)
+    if data.basis is UNSET:
         return _without_basis(consent, data, run_started, began)
     return _judge_basis(consent, data, data.basis, run_started, began)
 
@@ -79,7 +114,7 @@ def _without_basis(
     ends = [parse_time(data.collected_from), parse_time(data.collected_until)]
     now = max(now, ends[1])
     verdicts = [
-        judge_with(consent, Item(collected, kind, plan=_any_plan(consent, collected)), run_started, now)
+        judge_unerased(consent, Item(collected, kind, plan=_any_plan(consent, collected)), run_started, now)
         for collected in ends
         for kind in sorted(data.items)
     ]
@@ -101,7 +136,7 @@ def _judge_basis(
     consent: Consent, data: DataUsedForTraining, version: int, run_started: datetime, now: datetime
 ) -> Verdict:
     ends = [parse_time(data.collected_from), parse_time(data.collected_until)]
-    basis = next((interval for interval in consent.intervals if interval.grant.version == version), None)
+    basis = consent.interval_of(version)
     if basis is None or any(consent.basis_at(moment) != basis for moment in ends):
         # To name a basis does not make it one: of the grants that cover an item, the one that starts last is asked.
         other = f"version {version} is not the basis of the items"
@@ -124,5 +159,5 @@ def _judge_basis(
         terms=basis.grant.terms,
         keep_until=kept,
         detail=detail,
-        rests_on=(version,) if basis.ended_by is None else (version, basis.ended_by),
+        rests_on=basis.rests_on,
     )

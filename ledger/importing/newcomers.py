@@ -144,6 +144,7 @@ class Newcomers:
                 before.stream,
                 before.catalogue,
                 shown=list(before.shown),
+                terms_shown=set(before.terms_shown),
                 accepted=list(before.accepted),
                 decisions=list(before.decisions),
             )
@@ -157,6 +158,6 @@ class Newcomers:
         return answer
 
     def _standing(self, record: Record) -> _Standing:
-        shown = frozenset(shown.terms for _, shown in record.shown)
+        shown = frozenset(record.terms_shown)
         accepted = record.accepted[-1][1].terms if record.accepted else ""
         return self._standings.setdefault((shown, accepted), _Standing(record))

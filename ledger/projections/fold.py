@@ -34,7 +34,7 @@ def rows_of(
     """The rows above `after` of streams that come one by one: (stream, position, stored bytes).
 
     In memory are a page and the record of one stream. A stream of n decisions costs one fold, and for each purpose the
-    product of its grants and its withdrawals (`consent_of`), however many of the entries are new.
+    time to sort them (`consent_of`), however many of the entries are new.
     """
     for stream, placed in groupby(_decoded(entries), key=itemgetter(0)):
         record = Record(stream=stream, catalogue=Catalogue())

@@ -10,14 +10,14 @@ from typing import Literal
 from msgspec import UNSET
 
 from ledger.domain.as_of import Placed
-from ledger.domain.consent import Consent, GrantedInterval, consent_of, record_of
+from ledger.domain.consent import Consent, GrantedInterval
 from ledger.domain.eligibility import Verdict, holds_at_run
 from ledger.domain.entry import Entry, Imported
 from ledger.domain.events import Accepted, DataUsedForTraining, RunStarted, TermsShown
 from ledger.domain.retention import terms_of
 from ledger.domain.terms import Catalogue
 from ledger.domain.times import parse_time
-from ledger.domain.uses import JudgedUse, is_backdated, verdict_on, was_known
+from ledger.domain.uses import Consents, JudgedUse, is_backdated, verdict_on
 from ledger.errors import NotVerified
 
 #: What an audit reports apart (design, section 4, "As known, and in hindsight").
@@ -86,43 +86,29 @@ def judge_uses(
     history: Sequence[Placed], runs: Mapping[str, Sequence[Placed]], catalogue: Catalogue
 ) -> list[UseJudged]:
     """Every use of a complete history, judged with the terms and the streams of the runs (by their ids) it names."""
-    consents = _Consents([placed.entry for placed in history], catalogue)
+    consents = Consents((placed.entry for placed in history), catalogue)
+    marks = _marks(history)
     return [
-        _judge(placed, runs.get(placed.entry.data.run, ()), consents)
+        _judge(placed, runs.get(placed.entry.data.run, ()), consents, marks)
         for placed in history
         if isinstance(placed.entry.data, DataUsedForTraining)
     ]
 
 
-class _Consents:
-    """One person's consent as some of their entries make it; each is made once, and many uses share it."""
-
-    def __init__(self, entries: Sequence[Entry], catalogue: Catalogue) -> None:
-        # Uses change no consent.
-        self._deciding = [entry for entry in entries if not isinstance(entry.data, DataUsedForTraining)]
-        self._catalogue = catalogue
-        self._made: dict[tuple[str, tuple[int, ...]], Consent] = {}
-
-    def known(self, use: Entry) -> Consent:
-        """By what was known when the use was recorded."""
-        return self._of(use, [entry for entry in self._deciding if was_known(entry, use)])
-
-    def hindsight(self, use: Entry) -> Consent:
-        return self._of(use, self._deciding)
-
-    def _of(self, use: Entry, entries: Sequence[Entry]) -> Consent:
-        key = (use.data.purpose, tuple(entry.version for entry in entries))
-        if key not in self._made:
-            self._made[key] = consent_of(record_of(use.stream, entries, self._catalogue), use.data.purpose)
-        return self._made[key]
-
-    def imported(self, version: int | None) -> Imported | None:
-        """The mark of the entry of a version, where it is an import."""
-        entry = next((entry for entry in self._deciding if entry.version == version), None)
-        return None if entry is None or entry.imported is UNSET else entry.imported
+def _marks(history: Sequence[Placed]) -> dict[int | None, Imported]:
+    """Of what was imported, the mark by its version."""
+    # Backwards: of two entries of one version, which no ledger writes, the first counts.
+    deciding = {
+        placed.entry.version: placed.entry.imported
+        for placed in reversed(history)
+        if not isinstance(placed.entry.data, DataUsedForTraining)
+    }
+    return {version: mark for version, mark in deciding.items() if mark is not UNSET}
 
 
-def _judge(placed: Placed, run: Sequence[Placed], consents: _Consents) -> UseJudged:
+def _judge(
+    placed: Placed, run: Sequence[Placed], consents: Consents, marks: Mapping[int | None, Imported]
+) -> UseJudged:
     use: DataUsedForTraining = placed.entry.data
     started = next(
         (one.entry for one in run if one.position < placed.position and isinstance(one.entry.data, RunStarted)), None
@@ -141,7 +127,7 @@ def _judge(placed: Placed, run: Sequence[Placed], consents: _Consents) -> UseJud
     # The grant that permits it, or else the one that it names.
     basis = judged.known.basis or judged.hindsight.basis or (None if use.basis is UNSET else use.basis)
     violations = tuple(_violations(judged, known, hindsight, started.data))
-    return UseJudged(placed, judged, violations, started, consents.imported(basis))
+    return UseJudged(placed, judged, violations, started, marks.get(basis))
 
 
 def _violations(judged: JudgedUse, known: Consent, hindsight: Consent, run: RunStarted) -> Iterator[Violation]:
@@ -172,7 +158,7 @@ def _fault_of_basis(entry: Entry, consent: Consent, run: RunStarted) -> str | No
     if use.basis is UNSET:
         return None
     ends = [parse_time(use.collected_from), parse_time(use.collected_until)]
-    named = next((interval for interval in consent.intervals if interval.grant.version == use.basis), None)
+    named = consent.interval_of(use.basis)
     if named is None or use.basis >= entry.version:
         return f"it names version {use.basis} as its basis, which is no grant of {use.purpose} before it"
     if not all(_covers(consent, named, end, parse_time(run.started_at)) for end in ends):

@@ -13,9 +13,10 @@ from ledger.audit import history
 from ledger.audit.audit import Report
 from ledger.audit.judging import _Judge
 from ledger.domain.names import subject_stream
+from ledger.proof.plainly import PlainUses
 from tests.audit.logs import AuditedLog, KeptExport, audited
 from tests.domain import given
-from tests.proof.small_log import item, used
+from tests.proof.small_log import SUBJECT, item, used
 
 
 def a_log_of_many(seed: int) -> AuditedLog:
@@ -75,6 +76,22 @@ def test_the_plain_way_finds_what_care_finds(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(_Judge, "_plainly", lambda *_: None)
     (tmp_path / "seen").unlink()
     assert reports(tmp_path, seed) == [at_once, in_steps]
+
+
+def test_among_many_toggles_no_grant_is_searched_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = AuditedLog().terms()
+    log.append(SUBJECT, given.shown(), "2")
+    log.append(SUBJECT, given.accepted(), "3")
+    for minute in range(100):
+        log.append(SUBJECT, given.toggled("on" if minute % 2 else "off"), f"3 {11 + minute // 60}:{minute % 60:02}")
+    log.run("6")
+    for basis, collected in ((2, "3 10:30"), (4, "3 11:01"), (10, "3 11:08")):
+        log.append(SUBJECT, used([item("chat", collected)], basis=basis), "6 11:00")
+    log.publish("8")
+    kept = KeptExport(tmp_path)
+    kept.put(log)
+    monkeypatch.delattr(PlainUses, "basis")
+    assert audited(kept).counts == {"violation-known": 1}, "the last was collected while it was off"
 
 
 def test_streams_judged_a_few_at_a_time_are_all_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

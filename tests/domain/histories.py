@@ -14,7 +14,7 @@ from ledger.domain.consent import Record, record_of
 from ledger.domain.eligibility import Item
 from ledger.domain.entry import Entry
 from ledger.domain.events import Accepted, Cause, Event
-from ledger.domain.terms import Catalogue, Terms
+from ledger.domain.terms import Catalogue, Terms, Toggle
 from tests.domain import given
 
 #: How many histories each law is tried on; CONSENT_TEST_HISTORIES=60000 is the long run.
@@ -27,6 +27,8 @@ FIRST = given.at("3")
 TICKS = range(-1, 16)
 PURPOSES = ("training", "research")
 VERSIONS = ("t1", "t2", "t3")
+#: Of the longest history: compared one by one, its grants and withdrawals are a hundred million pairs.
+TOGGLES = 20_000
 
 
 def moment(tick: int) -> datetime:
@@ -163,6 +165,80 @@ def histories(draw: st.DrawFn) -> History:
     if entries and draw(st.integers(0, 24)) == 17:
         history = history.with_newest(given.ERASED, history.last_recorded, history.last_recorded)
     return history
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One drawn decision on the first purpose, by a toggle or an Accept of a version of the terms."""
+
+    by: str
+    to: Toggle
+    operated: bool
+    cause: Cause
+    plan: str | None
+    recorded: int
+    #: Ticks from its own recording to when it occurred.
+    skew: int
+
+
+_TOGGLES = st.builds(
+    Drawn,
+    by=st.sampled_from(("toggle", "toggle", "toggle", *VERSIONS)),
+    to=st.sampled_from(("on", "on", "off")),
+    operated=st.booleans(),
+    cause=st.sampled_from(("person", "person", "person", "migration")),
+    plan=st.sampled_from((None, None, "pro", "team")),
+    recorded=st.integers(0, 12),
+    skew=st.sampled_from((0, 0, 0, 0, -1, -1, 1, -4, -9)),
+)
+
+
+@st.composite
+def long_histories(draw: st.DrawFn) -> History:
+    """Somebody who toggles all the time; also as no ledger writes it, but a bundle may, with times in any order.
+
+    The second version of the terms was not shown, the third takes no untouched On.
+    """
+    published = tuple(
+        given.terms(
+            version,
+            purposes={PURPOSES[0]: ["chat"]},
+            withdrawal=draw(st.sampled_from(get_args(given.Rule))),
+            untouched_default="refused" if version == "t3" else "permitted",
+        )
+        for version in VERSIONS
+    )
+    drawn = draw(st.lists(_TOGGLES, min_size=1, max_size=12) | st.lists(_TOGGLES, min_size=25, max_size=45))
+    recorded = [one.recorded for one in drawn]
+    if draw(st.sampled_from((True, True, False))):
+        recorded.sort()
+    by_version = {terms.version: terms for terms in published}
+    events: list[tuple[Event, int, int]] = [(given.shown(by_version[version]), 0, 0) for version in ("t1", "t3")]
+    events += [(_decision(one, by_version), tick + one.skew, tick) for one, tick in zip(drawn, recorded, strict=True)]
+    entries = (
+        given.entry(event, version, moment(occurred), moment(tick))
+        for version, (event, occurred, tick) in enumerate(events, 1)
+    )
+    return History(published, tuple(entries))
+
+
+def _decision(drawn: Drawn, published: dict[str, Terms]) -> Event:
+    if drawn.by == "toggle":
+        return given.toggled(drawn.to, purpose=PURPOSES[0], cause=drawn.cause, plan=drawn.plan)
+    touched = PURPOSES[:1] if drawn.operated else ()
+    return given.accepted(
+        published[drawn.by], toggles={PURPOSES[0]: drawn.to}, touched=touched, plan=drawn.plan or "pro"
+    )
+
+
+def toggled_all_day() -> list[Entry]:
+    """After an Accept, off at each odd minute and on at each even one; each names a plan."""
+    start, minute = given.at("3"), timedelta(minutes=1)
+    entries = [given.entry(given.shown(), 1, start, start), given.entry(given.accepted(), 2, start, start)]
+    for number in range(1, TOGGLES + 1):
+        event = given.toggled("off" if number % 2 else "on", plan="team" if number % 3 else "pro")
+        entries.append(given.entry(event, number + 2, start + number * minute, start + number * minute))
+    return entries
 
 
 def steps() -> st.SearchStrategy[Step]:

@@ -332,6 +332,7 @@ def test_the_entries_that_are_named_are_there_and_hold_the_basis(history: Random
         (Item(at("5"), "chat"), [(shown(), "2"), (shown(), "3"), (accepted(), "4")], (2, 3)),
         (Item(at("5"), "chat"), [(shown(), "3"), (accepted(), "4"), (toggled("off"), "6")], (1, 2, 3)),
         (Item(at("7"), "chat"), [(shown(), "3"), (accepted(), "4"), (toggled("off"), "6")], (2, 3)),
+        (Item(at("7"), "chat"), [(shown(), "3"), (accepted(), "4"), (toggled("on"), "6")], (1, 3)),
         (Item(at("3"), "chat"), [(shown(), "3"), (accepted(), "4"), (accepted(), "5")], (2,)),
         (Item(at("5"), "chat"), [(shown(), "3"), (shown(), "4")], (1, 2)),
         (

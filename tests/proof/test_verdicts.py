@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from ledger.domain.as_of import Placed
 from ledger.domain.entry import Imported
 from ledger.domain.events import DataUsedForTraining
 from ledger.errors import NotVerified
 from ledger.proof.manifests import Leaf
 from ledger.proof.statement import Statement
+from ledger.proof.verdicts import judge_uses
 from ledger.proof.verifying import verify_bundle
 from tests.domain import given
 from tests.domain.given import TRAINING, Given
@@ -194,6 +196,14 @@ def test_a_use_that_rests_on_an_imported_grant_is_never_called_proven() -> None:
     )
     assert not any("proven" in sentence for sentence in statement.sentences)
     assert statement.fields["uses"][0]["imported"]["source"] == "old system"
+
+
+def test_of_two_grants_of_one_version_which_no_ledger_writes_the_first_counts() -> None:
+    twice = given.stream(*ON, (given.toggled("on"), "7"), (given.used("4", basis=2), "10 11:00"))
+    twice[2] = structs.replace(twice[2], version=2, imported=given.IMPORTED)
+    history = [Placed(position, entry) for position, entry in enumerate(twice, 2)]
+    (use,) = judge_uses(history, {"r1": [Placed(1, given.run_started("10"))]}, given.catalogue())
+    assert (use.violations, use.imported) == ((), None)
 
 
 # The person

@@ -21,12 +21,25 @@ from ledger.domain.terms import Catalogue, Terms
 from ledger.domain.times import add_duration, format_time, parse_time
 from ledger.domain.uses import judge_use
 from tests.domain import given
-from tests.domain.histories import PURPOSES, TICKS, History, histories, items, judged_at, moment, run_starts
+from tests.domain.histories import (
+    PURPOSES,
+    TICKS,
+    TOGGLES,
+    History,
+    histories,
+    items,
+    judged_at,
+    long_histories,
+    moment,
+    run_starts,
+    toggled_all_day,
+)
 from tests.domain.test_conformance import ITEMS, USES, _asked, _matches
 from tests.verifier.page import Verifier
 
 #: Enough that every reason comes up many times, and few enough for a second.
 HISTORIES = 300
+LONG_HISTORIES = 100
 
 #: One question is a history with items, or with uses, or both; every answer has its moments as entries write them.
 _JUDGE = """(questions) => {
@@ -37,11 +50,12 @@ _JUDGE = """(questions) => {
     const record = entries.length > 0 ? recordOf(stream, catalogue) : null;
     const decided = new Set(record?.decisions.map((one) => one.purpose));
     const consents = [...decided].map((name) => consentOf(record, name));
+    const consented = consentsOf(stream, catalogue);
     return {
       items: items.map(({purpose, item, run, judged}) => inText(judgeItem(
         record, purpose, {...item, collected: parseTime(item.collected)}, parseTime(run), parseTime(judged)))),
       uses: uses.map(({version, run}) => {
-        const {known, hindsight} = judgeUse(stream[version - 1], stream, withTimes(run), catalogue);
+        const {known, hindsight} = judgeUse(stream[version - 1], consented, withTimes(run));
         return [inText(known), inText(hindsight)];
       }),
       states: consents.map((consent) => {
@@ -143,8 +157,50 @@ def test_the_page_gives_the_verdicts_of_the_conformance_table(verifier: Verifier
 
 
 def test_the_page_and_the_domain_judge_random_histories_alike(verifier: Verifier) -> None:
-    met = _demand_alike(verifier, _draw(HISTORIES))
+    met = _demand_alike(verifier, _draw(HISTORIES, histories()))
     assert len(met) > 20, met
+
+
+def test_the_page_and_the_domain_judge_long_histories_alike_also_with_times_in_any_order(verifier: Verifier) -> None:
+    met = _demand_alike(verifier, _draw(LONG_HISTORIES, long_histories()))
+    assert {"granted", "collected-while-off", "default-not-accepted"} <= met.keys(), met
+
+
+def test_the_page_reads_twenty_thousand_toggles_and_a_use_of_what_each_on_allowed(verifier: Verifier) -> None:
+    """Nothing is timed, but what goes through all pairs of them takes minutes."""
+    entries = toggled_all_day()
+    run = given.run_started("29")
+    grants = entries[3 : TOGGLES + 2 : 2]
+    uses = [
+        given.entry(given.used(grant.recorded_at, basis=grant.version), number, run.recorded, run.recorded)
+        for number, grant in enumerate(grants, len(entries) + 1)
+    ]
+    asked = msgspec.to_builtins([[given.SHIPPED], [*entries, *uses], run])
+    assert verifier.ask(_READ, asked) == {
+        "violations": 0,
+        "uses": len(uses),
+        "remarks": TOGGLES + 1,
+        "state": "on",
+        "spans": len(grants) + 1,
+    }
+
+
+#: What the page does with all entries of a bundle once it has proven them, but for drawing.
+_READ = """([published, entries, run]) => {
+  const catalogue = catalogueOf(published);
+  const subject = entries.map((entry) => ({...withTimes(entry), position: 1}));
+  const runs = new Map([['r1', [{...withTimes(run), position: 0}]]]);
+  const {value: uses} = checkUses(subject, runs, catalogue);
+  const map = {occurred: subject.at(-1).recorded};
+  const [purpose] = purposesOf({subject, catalogue, uses, map});
+  return {
+    violations: uses.flatMap((judged) => judged.violations).length,
+    uses: uses.length,
+    remarks: remarksByVersion([purpose.consent]).size,
+    state: stateOf(purpose).state,
+    spans: purpose.spans.length,
+  };
+}"""
 
 
 def test_a_deadline_has_passed_at_its_very_instant(verifier: Verifier) -> None:
@@ -187,8 +243,8 @@ def _states(record: Record | None, moment: datetime) -> list[list[str | None]]:
     ]
 
 
-def _draw(count: int) -> list[Asked]:
-    """Random histories with the uses that they have, and one more that may name anything."""
+def _draw(count: int, some: st.SearchStrategy[History]) -> list[Asked]:
+    """Such histories with the uses that they have, and some more that may name anything."""
     asked: list[Asked] = []
 
     @settings(
@@ -198,20 +254,27 @@ def _draw(count: int) -> list[Asked]:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @forall(histories(), items(), run_starts(), judged_at(), _uses())
+    @forall(
+        some, items(), run_starts(), judged_at(), _late(), st.lists(st.tuples(_uses(), st.integers(0, 999)), max_size=6)
+    )
     def collect(
-        history: History, drawn: list[Item], run: datetime, judged: datetime, use: tuple[dict[str, Any], timedelta]
+        history: History,
+        drawn: list[Item],
+        run: datetime,
+        judged: datetime,
+        recorded_late: timedelta,
+        used: list[tuple[dict[str, Any], int]],
     ) -> None:
-        fields, recorded_late = use
         started = given.run_started("3")
         started = structs.replace(
             started,
             data=structs.replace(started.data, started_at=format_time(run)),
             recorded_at=format_time(run + recorded_late),
         )
-        if history.entries:
-            at = history.last_recorded
-            history = history.with_newest(structs.replace(given.used("3", basis=1), **fields), at, at)
+        for fields, place in used if history.entries else []:
+            index = place % (len(history.entries) + 1)
+            at = history.entries[max(index - 1, 0)].recorded
+            history = history.with_inserted(structs.replace(given.used("3", basis=1), **fields), index, at, at)
         uses = [AskedUse(one.version, started) for one in history.entries if one.event == "data-used-for-training"]
         questions = [AskedItem(purpose, item, run, judged) for purpose in PURPOSES for item in drawn]
         asked.append(Asked(list(history.published), list(history.entries), questions, uses, judged))
@@ -221,13 +284,13 @@ def _draw(count: int) -> list[Asked]:
 
 
 @st.composite
-def _uses(draw: st.DrawFn) -> tuple[dict[str, Any], timedelta]:
-    """The fields of a use, and how long after its start its run was recorded."""
+def _uses(draw: st.DrawFn) -> dict[str, Any]:
+    """The fields of a use."""
     first = draw(st.sampled_from(TICKS))
     last = draw(st.sampled_from([first, first, *[tick for tick in TICKS if tick >= first]]))
     attested = draw(st.booleans())
     basis = draw(st.integers(1, 8)) if not attested or draw(st.booleans()) else msgspec.UNSET
-    fields = {
+    return {
         "purpose": draw(st.sampled_from(PURPOSES)),
         "items": draw(st.sampled_from([{"chat": 1}, {"chat": 1}, {"voice": 2}, {"voice": 1, "chat": 3}])),
         "collected_from": format_time(moment(first)),
@@ -235,7 +298,11 @@ def _uses(draw: st.DrawFn) -> tuple[dict[str, Any], timedelta]:
         "attested": attested,
         "basis": basis,
     }
-    return fields, draw(st.sampled_from([timedelta(0), timedelta(seconds=20), timedelta(days=1)]))
+
+
+def _late() -> st.SearchStrategy[timedelta]:
+    """How long after its start a run was recorded."""
+    return st.sampled_from([timedelta(0), timedelta(seconds=20), timedelta(days=1)])
 
 
 _MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999)).map(  # noqa: DTZ001 - UTC

@@ -121,6 +121,15 @@ CASES: dict[str, tuple[Build, Any, str, str]] = {
         ),
         None, "violation-known", "no grant covers all the time",
     ),
+    "attested, by a grant that was recorded only after it": (
+        all_of(
+            run("6"), toggled("on", "8 10:00:00", "8 10:00:04"),
+            lambda log: log.append(
+                SUBJECT, used([item("one", "8 10:00:01")], basis=3, attested=True), "8 10:00:02", "9"
+            ),
+        ),
+        None, "violation-known", "names version 3, which is no grant",
+    ),
     "erased before the run": (
         all_of(erased("5"), run("6"), uses("4", "6 11:00")), None, "violation-known", "had been erased",
     ),
