@@ -38,8 +38,8 @@ from ledger.domain.names import LOG_STREAM, TERMS_STREAM, run_stream, stream_key
 from ledger.domain.terms import Terms, parse_terms
 from ledger.domain.times import format_time
 from ledger.proof.chain import chain_next, chain_start, stream_value
+from ledger.proof.kept_map import MemoryMap, area_of, refold
 from ledger.proof.merkle import leaf_hash
-from ledger.proof.subject_map import MemoryMap, bucket_of, refold
 
 PURPOSE = "model-training"
 #: Between two entries: as many a second as a busy product has.
@@ -94,7 +94,7 @@ class Log:
         """The map over all entries so far."""
         for stream in self._moved:
             self._map.set(stream_key(stream), stream_value(*self._heads[stream]))
-        root = refold(self._map, {bucket_of(stream_key(stream)) for stream in self._moved})
+        root = refold(self._map, {area_of(stream_key(stream)) for stream in self._moved})
         self._moved = set()
         event = SubjectMapPublished(covers=len(self.entries), root=root.hex(), streams=len(self._heads))
         self.append(LOG_STREAM, event)

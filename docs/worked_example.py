@@ -14,11 +14,12 @@ from ledger.domain.names import stream_key, subject_stream
 from ledger.proof.chain import chain_next, chain_start, stream_value
 from ledger.proof.checkpoint import Checkpoint
 from ledger.proof.cosignature import cosign
+from ledger.proof.kept_map import MemoryMap, area_of, prove, refold
 from ledger.proof.merkle import Tree, inclusion_proof, leaf_hash
 from ledger.proof.note import COSIGNATURE, ED25519, Note, format_note, make_signing_key, sign_note, signing_key_text
 from ledger.proof.promise import Promise
 from ledger.proof.strict import encode_base64
-from ledger.proof.subject_map import MapProof, MemoryMap, bucket_of, prove, refold
+from ledger.proof.subject_map import MapProof
 from ledger.proof.tlog_proof import TlogProof, format_tlog_proof
 
 ROOT = Path(__file__).parents[1]
@@ -102,7 +103,7 @@ def map_of(entries: list[bytes]) -> tuple[MemoryMap, dict[str, tuple[int, bytes]
     store = MemoryMap()
     for stream, (length, head) in heads.items():
         store.set(stream_key(stream), stream_value(length, head))
-    refold(store, {bucket_of(stream_key(stream)) for stream in heads})
+    refold(store, {area_of(stream_key(stream)) for stream in heads})
     return store, heads
 
 

@@ -9,6 +9,7 @@ from psycopg import IsolationLevel
 
 from ledger.application import ConsentLedger, open_ledger
 from ledger.audit.findings import Finding
+from ledger.audit.map_check import check_map
 from ledger.audit.maps import Maps
 from ledger.audit.source import Page, ReadTile, Source
 from ledger.importing.watcher import Watcher
@@ -17,13 +18,10 @@ from ledger.projections.rebuild import Difference, verify
 from ledger.projections.runner import Runner
 from ledger.projections.tables import Tables, unusable_as_error
 from ledger.proof.merkle import HASH_SIZE
-from ledger.proof.subject_map import DEPTH, root_of
 from ledger.settings import Place
 from ledger.store.database import connect, unavailable_as_error
 from ledger.store.proofs import ProofTables
 
-#: Buckets of the map that are compared at once.
-_BUCKETS = 4_096
 #: Differing rows that are named of each projection; `consent projections verify` names more.
 _MOST_ROWS = 10
 
@@ -72,23 +70,8 @@ class LedgerSource(Source):
             connection.isolation_level = IsolationLevel.REPEATABLE_READ
             with connection.transaction():
                 tables = ProofTables(connection)
-                if tables.covers() != maps.covers:
-                    return
-                store = tables.map_store()
-                if root_of(store) != maps.root():
-                    yield Finding(
-                        "map-differs",
-                        f"expected the map's tables to have the root of the map over the entries 1 to {maps.covers}, "
-                        f"{maps.root().hex()}, found {root_of(store).hex()}",
-                    )
-                watch.now("checking the map's tables", 1 << DEPTH)
-                for start in range(0, 1 << DEPTH, _BUCKETS):
-                    numbers = range(start, start + _BUCKETS)
-                    kept, own = store.buckets(numbers), maps.buckets(numbers)
-                    for number in numbers:
-                        if tuple(kept.get(number, ())) != tuple(own.get(number, ())):
-                            yield _other_bucket(dict(kept.get(number, ())), dict(own.get(number, ())))
-                    watch.advance(_BUCKETS)
+                if tables.covers() == maps.covers:
+                    yield from check_map(tables, maps, watch)
 
     def _projections(self, watch: Watcher) -> Iterator[Finding]:
         with Runner(self._ledger.url, self.name) as runner:
@@ -116,16 +99,6 @@ def ledger_source(place: Place) -> Iterator[LedgerSource]:
         connect(ledger.url, place.name, "consent_service") as connection,
     ):
         yield LedgerSource(ledger, ProofTables(connection))
-
-
-def _other_bucket(kept: dict[bytes, bytes], own: dict[bytes, bytes]) -> Finding:
-    keys = sorted(key for key in kept.keys() | own.keys() if kept.get(key) != own.get(key))
-    return Finding(
-        "map-differs",
-        f"expected the map's tables to have the streams as the entries do, found other ones for the keys "
-        f"{', '.join(key.hex() for key in keys[:_MOST_ROWS])}",
-        details={"keys": [key.hex() for key in keys[:_MOST_ROWS]]},
-    )
 
 
 def _key(difference: Difference) -> str:

@@ -1,6 +1,6 @@
 """The auditor's own subject map (FORMATS.md section 5): pairs in buckets, and the nodes above them in memory.
 
-The root is that of `subject_map.refold`, which a property test holds; it comes in half of the time, for it is computed
+The root is that of `kept_map.refold`, which a property test holds; it comes in half of the time, for it is computed
 for every map that a log ever published. Of the state only the buckets are kept: the nodes follow from them.
 """
 
@@ -12,7 +12,8 @@ from itertools import chain
 
 from ledger.audit.state import State
 from ledger.proof.chain import stream_value
-from ledger.proof.subject_map import DEPTH, EMPTY, EMPTY_NODE, INNER, LEAF, Pair, bucket_of, map_leaf, subtree
+from ledger.proof.kept_map import DEPTH, bucket_of
+from ledger.proof.subject_map import EMPTY, EMPTY_NODE, INNER, LEAF, Node, Pair, map_leaf, subtree
 
 _HASH, _PAIR = 32, 64
 #: Pairs held in memory, at 300 bytes each; beyond it all are let go once they are written.
@@ -78,6 +79,11 @@ class MapTables:
             self._up([_FIRST + number for number in self._unfolded])
             self._unfolded = set()
         return self._hashes[1]
+
+    def node(self, depth: int, index: int) -> Node:
+        """The node at this place, no deeper than the buckets, of the map whose `root` was asked for last."""
+        place = (1 << depth) + index
+        return Node(self._kinds[place], self._hashes[place])
 
     def save(self) -> None:
         """Writes the buckets that changed since the last commit."""

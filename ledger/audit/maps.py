@@ -11,7 +11,7 @@ from ledger.audit.map_tables import MapTables
 from ledger.audit.state import State
 from ledger.domain.events import SubjectMapPublished
 from ledger.domain.names import LOG_STREAM
-from ledger.proof.subject_map import Pair
+from ledger.proof.subject_map import Node, Pair
 
 #: How streams moved on: at these positions, the streams with these keys came to these lengths and heads.
 Changes = tuple[Sequence[int], Sequence[bytes], Sequence[int], Sequence[bytes]]
@@ -44,6 +44,10 @@ class Maps:
 
     def root(self) -> bytes:
         return self._tables.root()
+
+    def node(self, depth: int, index: int) -> Node:
+        """The map's node at this place, no deeper than the buckets."""
+        return self._tables.node(depth, index)
 
     def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
         """The streams' keys and values in these buckets of the map."""

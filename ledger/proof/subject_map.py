@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ledger.errors import NotVerified
 from ledger.proof.chain import stream_value
@@ -23,16 +23,8 @@ LONGEST_STREAM = 2**64 - 1
 EMPTY = bytes(HASH_SIZE)
 EMPTY_NODE, LEAF, INNER = 0, 1, 2
 
-#: How many levels of nodes a store keeps; the subtrees below, one a bucket, are hashed anew from their pairs. Sixteen
-#: keys a bucket at a million streams. It is no part of the format: the root does not depend on it.
-DEPTH = 16
-#: Buckets read at once, so that memory stays bounded when a whole map is folded.
-BUCKETS_AT_ONCE = 1_024
-
 #: A stream key and its value.
 Pair = tuple[bytes, bytes]
-#: (depth, index): the index-th of the 2**depth subtrees at that depth.
-Place = tuple[int, int]
 
 
 class Node(NamedTuple):
@@ -42,21 +34,7 @@ class Node(NamedTuple):
     hash: bytes
 
 
-_NOTHING = Node(EMPTY_NODE, EMPTY)
-
-
-class MapStore(Protocol):
-    """Where the pairs lie, in buckets by the first DEPTH bits of their key, and the nodes above them."""
-
-    def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
-        """All pairs of these buckets, sorted by key; an empty bucket may be left out."""
-        ...
-
-    def nodes(self, places: Collection[Place]) -> Mapping[Place, Node]:
-        """The nodes kept at these places; an empty one may be left out."""
-        ...
-
-    def write_nodes(self, nodes: Mapping[Place, Node]) -> None: ...
+NOTHING = Node(EMPTY_NODE, EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,61 +64,8 @@ def join(left: Node, right: Node) -> Node:
 def subtree(pairs: Sequence[Pair], depth: int) -> Node:
     """The subtree of pairs, sorted by key, each key once, whose keys have the first `depth` bits in common."""
     if len(pairs) < 2:
-        return Node(LEAF, map_leaf(*pairs[0])) if pairs else _NOTHING
-    left, right = _halves(pairs, depth)
-    return join(subtree(left, depth + 1), subtree(right, depth + 1))
-
-
-def bucket_of(key: bytes) -> int:
-    """The number that the first DEPTH bits of the key make."""
-    return int.from_bytes(key, "big") >> (KEY_BITS - DEPTH)
-
-
-def refold(store: MapStore, touched: Collection[int]) -> bytes:
-    """Hashes the touched buckets and all nodes above them anew and writes them; the root."""
-    if not touched:
-        return root_of(store)
-    changed = _fold_buckets(store, touched)
-    beside = store.nodes(_siblings_of(touched))
-
-    def node_at(depth: int, index: int) -> Node:
-        return changed.get((depth, index)) or beside.get((depth, index), _NOTHING)
-
-    level = set(touched)
-    for depth in range(DEPTH - 1, -1, -1):
-        level = {index // 2 for index in level}
-        for index in level:
-            changed[depth, index] = join(node_at(depth + 1, 2 * index), node_at(depth + 1, 2 * index + 1))
-    store.write_nodes(changed)
-    return changed[0, 0].hash
-
-
-def root_of(store: MapStore) -> bytes:
-    """The root of the whole map, 32 bytes; zeros while it is empty."""
-    return store.nodes([(0, 0)]).get((0, 0), _NOTHING).hash
-
-
-def prove(store: MapStore, key: bytes, own: tuple[int, bytes] | None) -> MapProof:
-    """The proof for a key; `own` is its (length, head) where it is in the map, and None where it is not."""
-    bucket = bucket_of(key)
-    path = [(depth, bucket >> (DEPTH - depth)) for depth in range(DEPTH + 1)]
-    nodes = store.nodes([*path, *((depth, index ^ 1) for depth, index in path[1:])])
-    siblings: list[bytes] = []
-    for depth, index in path:
-        if depth:
-            siblings.append(nodes.get((depth, index ^ 1), _NOTHING).hash)
-        end = nodes.get((depth, index), _NOTHING)
-        if end.kind != INNER:
-            found = _leaf_below(store, depth, index) if end.kind == LEAF else None
-            return _ended(siblings, key, own, found)
-    pairs = store.buckets([bucket]).get(bucket, ())
-    for depth in range(DEPTH, KEY_BITS):
-        if len(pairs) < 2:
-            break
-        halves = _halves(pairs, depth)
-        siblings.append(subtree(halves[1 - _bit(key, depth)], depth + 1).hash)
-        pairs = halves[_bit(key, depth)]
-    return _ended(siblings, key, own, pairs[0] if pairs else None)
+        return Node(LEAF, map_leaf(*pairs[0])) if pairs else NOTHING
+    return Node(INNER, _hashed(pairs, 0, len(pairs), depth))
 
 
 def verify_map(key: bytes, proof: MapProof, root: bytes) -> tuple[int, bytes] | None:
@@ -152,7 +77,7 @@ def verify_map(key: bytes, proof: MapProof, root: bytes) -> tuple[int, bytes] | 
     node = _end_of(key, proof)
     for depth in range(len(siblings) - 1, -1, -1):
         sibling = siblings[depth]
-        node = map_node(sibling, node) if _bit(key, depth) else map_node(node, sibling)
+        node = map_node(sibling, node) if bit(key, depth) else map_node(node, sibling)
     if node != root:
         raise NotVerified(
             "expected a map proof under the root of the map's entry, found another root; "
@@ -161,67 +86,21 @@ def verify_map(key: bytes, proof: MapProof, root: bytes) -> tuple[int, bytes] | 
     return proof.own
 
 
-class MemoryMap:
-    """A map in memory. `set` touches a bucket, `refold` makes the root right again."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[int, dict[bytes, bytes]] = {}
-        self._nodes: dict[Place, Node] = {}
-
-    def set(self, key: bytes, value: bytes) -> None:
-        self._buckets.setdefault(bucket_of(key), {})[key] = value
-
-    def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
-        return {number: sorted(self._buckets.get(number, {}).items()) for number in numbers}
-
-    def nodes(self, places: Collection[Place]) -> Mapping[Place, Node]:
-        return {place: self._nodes[place] for place in places if place in self._nodes}
-
-    def write_nodes(self, nodes: Mapping[Place, Node]) -> None:
-        self._nodes.update(nodes)
-
-
-def _fold_buckets(store: MapStore, touched: Collection[int]) -> dict[Place, Node]:
-    numbers = sorted(touched)
-    folded: dict[Place, Node] = {}
-    for start in range(0, len(numbers), BUCKETS_AT_ONCE):
-        some = numbers[start : start + BUCKETS_AT_ONCE]
-        pairs = store.buckets(some)
-        for number in some:
-            folded[DEPTH, number] = subtree(pairs.get(number, ()), DEPTH)
-    return folded
-
-
-def _siblings_of(touched: Collection[int]) -> list[Place]:
-    """The places beside the paths from the touched buckets to the root."""
-    places = []
-    level = set(touched)
-    for depth in range(DEPTH, 0, -1):
-        places += [(depth, index ^ 1) for index in level if index ^ 1 not in level]
-        level = {index // 2 for index in level}
-    return places
-
-
-def _leaf_below(store: MapStore, depth: int, index: int) -> Pair:
-    """The one pair below a place: its leaf travelled up from some bucket."""
-    while depth < DEPTH:
-        depth += 1
-        below = store.nodes([(depth, 2 * index), (depth, 2 * index + 1)])
-        index = 2 * index + (below.get((depth, 2 * index), _NOTHING).kind == EMPTY_NODE)
-    pairs = store.buckets([index]).get(index, ())
-    if len(pairs) != 1:
-        raise NotVerified(f"expected one stream in bucket {index} of the map, found {len(pairs)}; run `consent audit`")
-    return pairs[0]
-
-
-def _ended(siblings: list[bytes], key: bytes, own: tuple[int, bytes] | None, found: Pair | None) -> MapProof:
-    present = found is not None and found[0] == key
-    if present != (own is not None) or (own is not None and found != (key, stream_value(*own))):
-        raise NotVerified(
-            f"expected the map and the stream's own length and head to agree on {key.hex()}, found that they differ; "
-            "run `consent audit`"
-        )
-    return MapProof(tuple(siblings), own=own, other=None if present else found)
+def _hashed(pairs: Sequence[Pair], start: int, end: int, depth: int) -> bytes:
+    """The hash of some of the pairs, at least one. It goes to the bit where they part at once, and up from there."""
+    first = pairs[start][0]
+    if end - start == 1:
+        return map_leaf(*pairs[start])
+    number = int.from_bytes(first, "big")
+    # So many bits are left of the keys where they part.
+    left = (number ^ int.from_bytes(pairs[end - 1][0], "big")).bit_length()
+    above = (number >> left - 1 | 1) << left - 1
+    middle = bisect_left(pairs, (above.to_bytes(HASH_SIZE, "big"),), start, end) if end - start > 2 else start + 1
+    parted = KEY_BITS - left
+    node = map_node(_hashed(pairs, start, middle, parted + 1), _hashed(pairs, middle, end, parted + 1))
+    for at in range(parted - 1, depth - 1, -1):
+        node = map_node(EMPTY, node) if bit(first, at) else map_node(node, EMPTY)
+    return node
 
 
 def _end_of(key: bytes, proof: MapProof) -> bytes:
@@ -239,7 +118,7 @@ def _end_of(key: bytes, proof: MapProof) -> bytes:
         _demand_hashes(other, value)
         if other == key:
             raise NotVerified("expected another's key at the end of a proof of absence, found the key itself")
-        if any(_bit(other, depth) != _bit(key, depth) for depth in range(len(proof.siblings))):
+        if any(bit(other, depth) != bit(key, depth) for depth in range(len(proof.siblings))):
             raise NotVerified("expected another's key on the path of the one asked for, found one that lies off it")
         return map_leaf(other, value)
     if proof.siblings and proof.siblings[-1] == EMPTY:
@@ -247,13 +126,13 @@ def _end_of(key: bytes, proof: MapProof) -> bytes:
     return EMPTY
 
 
-def _bit(key: bytes, depth: int) -> int:
+def bit(key: bytes, depth: int) -> int:
     """Bit 0 is the most significant of byte 0."""
     return key[depth // 8] >> (7 - depth % 8) & 1
 
 
-def _halves(pairs: Sequence[Pair], depth: int) -> tuple[Sequence[Pair], Sequence[Pair]]:
-    split = bisect_left(pairs, 1, key=lambda pair: _bit(pair[0], depth))
+def halves(pairs: Sequence[Pair], depth: int) -> tuple[Sequence[Pair], Sequence[Pair]]:
+    split = bisect_left(pairs, 1, key=lambda pair: bit(pair[0], depth))
     return pairs[:split], pairs[split:]
 
 

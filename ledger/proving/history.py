@@ -8,7 +8,8 @@ from ledger.application import ConsentLedger
 from ledger.domain.names import stream_key
 from ledger.errors import Refused, Unavailable
 from ledger.proof.bundle import Bundle, build_bundle, format_bundle
-from ledger.proof.subject_map import MapProof, prove
+from ledger.proof.kept_map import prove
+from ledger.proof.subject_map import MapProof
 from ledger.proving.snapshot import PATIENCE_SECONDS, Snapshot, settled
 
 

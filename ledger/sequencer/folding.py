@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from ledger.domain.names import stream_key
 from ledger.errors import NotVerified
 from ledger.proof.chain import chain_next, chain_start
+from ledger.proof.kept_map import Touched, refold, root_of
 from ledger.proof.merkle import leaf_hash
-from ledger.proof.subject_map import bucket_of, refold, root_of
 from ledger.sequencer.reading import Stored, decoded, map_entry, pages
 from ledger.store.database import Connection
 from ledger.store.proofs import ProofTables, StoredCheckpoint
@@ -25,18 +25,18 @@ def fold_to(
     connection: Connection, tables: ProofTables, recorder: LogRecorder, covers: int, told: Callable[[int], object]
 ) -> bytes:
     """Takes the map's tables from where they stand to `covers`; the map's root. A page of entries is in memory, and
-    which buckets changed; these are hashed once, at the end, however often their streams changed."""
-    touched: set[int] = set()
+    which areas of the map changed; these are hashed once, at the end, however often their streams changed."""
+    if covers <= tables.covers():
+        return root_of(tables.map_store())
+    touched = Touched()
     streams = tables.streams()
     with connection.transaction():
         for page in pages(recorder, tables.covers(), covers):
             heads, new = _gone_on(tables, page)
             tables.write_heads(heads)
-            touched |= {bucket_of(key) for key in heads}
+            touched.add(heads)
             streams += new
             told(len(page))
-        if not touched:
-            return root_of(tables.map_store())
         tables.move_map(covers, streams)
         return refold(tables.map_store(), touched)
 

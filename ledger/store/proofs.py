@@ -1,4 +1,4 @@
-"""The tables of tree, subject map and checkpoints (migrations, 0004; design, section 6)."""
+"""The tables of tree, subject map and checkpoints (migrations, 0004 and 0009; design, section 6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from ledger.proof.subject_map import MapStore, Node, Pair, Place, bucket_of
+from ledger.proof.kept_map import DEPTH, MapStore, Place, bucket_of
+from ledger.proof.subject_map import KEY_BITS, Node, Pair
 from ledger.store.database import Connection
 from ledger.store.statements import statement
 
@@ -21,7 +22,7 @@ FOLLOWED_DELAY = timedelta(seconds=60)
 UNFOLLOWED_DELAY = timedelta(hours=24)
 #: Checkpoints, with their notes, that are read at once.
 _PAGE = 1_000
-#: A stream's place in a bucket as `select_buckets` gives it: its key, then its value.
+#: A stream as `select_pairs` gives it: its key, then its value.
 _HASH = 32
 _PAIR = 2 * _HASH
 
@@ -97,8 +98,13 @@ class ProofTables:
     # The map.
 
     def map_store(self) -> MapStore:
-        """The map's buckets and nodes."""
+        """The map's pairs and nodes."""
         return _MapTables(self._connection)
+
+    def nodes_between(self, depth: int, first: int, end: int) -> dict[Place, Node]:
+        """All nodes kept at a depth from the index `first` to before `end`."""
+        rows = self._rows("select_nodes_between", depth=depth, first=first, end=end)
+        return {(depth, index): Node(kind, bytes(hash_)) for index, kind, hash_ in rows}
 
     def heads(self, keys: Collection[bytes]) -> dict[bytes, tuple[int, bytes]]:
         """Length and chain head of those of these streams that the map has."""
@@ -180,8 +186,15 @@ class _MapTables:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def buckets(self, numbers: Collection[int]) -> Mapping[int, Sequence[Pair]]:
-        return {bucket: _pairs(bytes(pairs)) for bucket, pairs in self._run("select_buckets", buckets=list(numbers))}
+    def pairs(self, places: Collection[Place]) -> Mapping[Place, Sequence[Pair]]:
+        asked = list(places)
+        rows = self._run(
+            "select_pairs",
+            buckets=[index >> depth - DEPTH for depth, index in asked],
+            firsts=[_first_key(depth, index) for depth, index in asked],
+            lasts=[_last_key(depth, index) for depth, index in asked],
+        )
+        return {asked[number - 1]: _pairs(bytes(pairs)) for number, pairs in rows}
 
     def nodes(self, places: Collection[Place]) -> Mapping[Place, Node]:
         depths, indexes = [depth for depth, _ in places], [index for _, index in places]
@@ -199,6 +212,14 @@ class _MapTables:
 
     def _run(self, name: str, **parameters: Any) -> Iterable[Any]:
         return self._connection.cursor(binary=True).execute(statement(name), parameters)
+
+
+def _first_key(depth: int, index: int) -> bytes:
+    return (index << KEY_BITS - depth).to_bytes(_HASH, "big")
+
+
+def _last_key(depth: int, index: int) -> bytes:
+    return ((index + 1 << KEY_BITS - depth) - 1).to_bytes(_HASH, "big")
 
 
 def _pairs(joined: bytes) -> list[Pair]:

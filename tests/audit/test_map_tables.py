@@ -12,7 +12,7 @@ from ledger.audit import map_tables, maps, streams
 from ledger.audit.map_tables import MapTables
 from ledger.audit.state import open_state
 from ledger.proof.chain import stream_value
-from ledger.proof.subject_map import MemoryMap, bucket_of, refold
+from ledger.proof.kept_map import MemoryMap, area_of, refold
 from tests.audit.logs import KeptExport, a_log, audited
 from tests.audit.test_killed import a_long_log
 
@@ -37,14 +37,15 @@ def test_it_has_the_root_that_folding_gives(tmp_path: Path, monkeypatch: pytest.
             keys |= heads.keys()
             for key, head in heads.items():
                 other.set(key, stream_value(*head))
-            root = refold(other, {bucket_of(key) for key in heads})
+            root = refold(other, {area_of(key) for key in heads})
             assert tables.root() == root
             tables.save()
             state.commit()
             # Opened again, it has the same.
             assert MapTables(state).root() == root
+            whole = other.pairs([(16, number) for number in range(1 << 16)])
             assert dict(tables.buckets(range(1 << 16))) == {
-                number: pairs for number, pairs in other.buckets(range(1 << 16)).items() if pairs
+                number: pairs for (_, number), pairs in whole.items() if pairs
             }
 
 

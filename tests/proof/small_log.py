@@ -19,11 +19,12 @@ from ledger.proof.chain import chain_next, chain_start, stream_value
 from ledger.proof.checkpoint import Checkpoint
 from ledger.proof.consistency import ConsistencyFile, format_consistency
 from ledger.proof.cosignature import AUDITOR_SUFFIX, cosign
+from ledger.proof.kept_map import MemoryMap, area_of, prove, refold, root_of
 from ledger.proof.merkle import Tree, consistency_proof, inclusion_proof, leaf_hash, root
 from ledger.proof.note import COSIGNATURE, ED25519, Note, SigningKey, format_note, make_signing_key, sign_note
 from ledger.proof.policy import RECEIPTS_SUFFIX, Group, Trust, trust_of_keys
 from ledger.proof.promise import Promise, Receipt, format_receipt
-from ledger.proof.subject_map import MapProof, MemoryMap, bucket_of, prove, refold, root_of
+from ledger.proof.subject_map import MapProof
 from ledger.proof.tlog_proof import TlogProof, format_tlog_proof
 from tests.domain import given
 
@@ -130,7 +131,7 @@ class SmallLog:
         folded = MemoryMap()
         for stream, (length, head) in heads.items():
             folded.set(stream_key(stream), stream_value(length, head))
-        refold(folded, {bucket_of(stream_key(stream)) for stream in heads})
+        refold(folded, {area_of(stream_key(stream)) for stream in heads})
         return folded, heads
 
     # What is signed

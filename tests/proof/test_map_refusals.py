@@ -14,17 +14,8 @@ import pytest
 
 from ledger.errors import NotVerified
 from ledger.proof.chain import stream_value
-from ledger.proof.subject_map import (
-    EMPTY,
-    MapProof,
-    MemoryMap,
-    bucket_of,
-    map_leaf,
-    map_node,
-    prove,
-    refold,
-    verify_map,
-)
+from ledger.proof.kept_map import MemoryMap, area_of, prove, refold
+from ledger.proof.subject_map import EMPTY, MapProof, map_leaf, map_node, verify_map
 
 KEY = hashlib.sha256(b"a key").digest()
 HEAD = hashlib.sha256(b"a head").digest()
@@ -148,7 +139,7 @@ def test_an_honest_proof_of_somebody_else_as_a_false_absence() -> None:
     store = MemoryMap()
     store.set(KEY, stream_value(3, HEAD))
     store.set(*pair)
-    root = refold(store, {bucket_of(KEY), bucket_of(other)})
+    root = refold(store, {area_of(KEY), area_of(other)})
     theirs = prove(store, other, (1, HEAD))
     assert verify_map(other, theirs, root) == (1, HEAD)
     _refused(replace(theirs, own=None, other=pair), root, "found one that lies off it")
@@ -166,7 +157,7 @@ def test_a_proof_of_an_honest_map_changed_in_any_place() -> None:
         key = hashlib.sha256(b"%d" % number).digest()
         heads[key] = 1 + number % 7, hashlib.sha256(b"head %d" % number).digest()
         store.set(key, stream_value(*heads[key]))
-    root = refold(store, {bucket_of(key) for key in heads})
+    root = refold(store, {area_of(key) for key in heads})
     choice = random.Random(4)
     for key, (length, head) in heads.items():
         own = length, head

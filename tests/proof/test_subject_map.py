@@ -13,23 +13,19 @@ import pytest
 
 from ledger.domain.names import stream_key
 from ledger.errors import NotVerified
-from ledger.proof import subject_map
+from ledger.proof import kept_map
 from ledger.proof.chain import stream_value
+from ledger.proof.kept_map import MemoryMap, Place, area_of, bucket_of, prove, refold, root_of
 from ledger.proof.subject_map import (
     EMPTY,
+    EMPTY_NODE,
     INNER,
     LEAF,
     MapProof,
-    MemoryMap,
     Node,
     Pair,
-    Place,
-    bucket_of,
     map_leaf,
     map_node,
-    prove,
-    refold,
-    root_of,
     subtree,
     verify_map,
 )
@@ -77,7 +73,7 @@ def _filled(heads: Heads) -> MemoryMap:
     store = MemoryMap()
     for key, head in heads.items():
         store.set(key, stream_value(*head))
-    refold(store, {bucket_of(key) for key in heads})
+    refold(store, {area_of(key) for key in heads})
     return store
 
 
@@ -134,7 +130,7 @@ def test_the_root_and_the_proofs_do_not_depend_on_the_depth_that_a_store_keeps(
         proofs = {key: prove(usual, key, head) for key, head in heads.items()}
         absent = prove(usual, _key(-1), None)
         with monkeypatch.context() as patch:
-            patch.setattr(subject_map, "DEPTH", depth)
+            patch.setattr(kept_map, "DEPTH", depth)
             store = _filled(heads)
             assert root_of(store) == root_of(usual)
             assert {key: prove(store, key, head) for key, head in heads.items()} == proofs
@@ -165,7 +161,7 @@ def test_folding_in_random_steps_is_folding_at_once(seed: int) -> None:
         heads |= changed
         for key, head in changed.items():
             store.set(key, stream_value(*head))
-        root = refold(store, [bucket_of(key) for key in changed])
+        root = refold(store, [area_of(key) for key in changed])
         assert root == root_of(store) == root_of(_filled(heads)) == _root_by_definition(heads)
     _check_every_key(store, heads)
 
@@ -178,25 +174,25 @@ class _Counting(MemoryMap):
         self.reads: list[int] = []
         self.largest = 0
 
-    def buckets(self, numbers: Collection[int]) -> Mapping[int, list[Pair]]:
-        self.largest = max(self.largest, len(numbers))
-        return {number: list(pairs) for number, pairs in super().buckets(numbers).items()}
+    def pairs(self, places: Collection[Place]) -> Mapping[Place, list[Pair]]:
+        self.largest = max(self.largest, len(places))
+        return {place: list(pairs) for place, pairs in super().pairs(places).items()}
 
     def nodes(self, places: Collection[Place]) -> Mapping[Place, Node]:
         self.reads.append(len(places))
         return super().nodes(places)
 
 
-def test_a_fold_reads_the_nodes_once_and_a_bounded_number_of_buckets() -> None:
+def test_a_fold_reads_the_nodes_once_and_a_bounded_number_of_places() -> None:
     store = _Counting()
     for key, head in _heads(3_000).items():
         store.set(key, stream_value(*head))
-    refold(store, {bucket_of(key) for key in _heads(3_000)})
+    refold(store, {area_of(key) for key in _heads(3_000)})
     assert len(store.reads) == 1
-    assert store.largest == subject_map.BUCKETS_AT_ONCE
+    assert store.largest == kept_map.ENDS_AT_ONCE
     store.reads.clear()
-    refold(store, {bucket_of(_key(0))})
-    assert store.reads == [16]
+    refold(store, {area_of(_key(0))})
+    assert store.reads == [17]
 
 
 def test_a_leaf_stands_at_the_shallowest_place() -> None:
@@ -220,7 +216,7 @@ def test_a_leaf_stands_at_the_shallowest_place() -> None:
 
 def test_nodes_say_what_they_are() -> None:
     first, second = (_key(1), EMPTY), (_flipped(_key(1), 0), EMPTY)
-    assert subtree([], 0) == Node(subject_map.EMPTY_NODE, EMPTY)
+    assert subtree([], 0) == Node(EMPTY_NODE, EMPTY)
     assert subtree([first], 0) == Node(LEAF, map_leaf(*first))
     pair = sorted([first, second])
     assert subtree(pair, 0) == Node(INNER, map_node(map_leaf(*pair[0]), map_leaf(*pair[1])))
@@ -250,5 +246,5 @@ def test_a_leaf_that_no_bucket_holds_alone_is_not_proven(keys: int) -> None:
     if keys > 1:
         for bit in (255, 254, 253):
             broken.set(_flipped(key, bit), EMPTY)
-    with pytest.raises(NotVerified, match=r"expected one stream in bucket \d+ of the map, found [03]"):
+    with pytest.raises(NotVerified, match=r"expected one stream below node \d+ at depth 16 of the map, found [03]"):
         prove(broken, key, _head(1))

@@ -10,8 +10,9 @@ import pytest
 
 from ledger.application import ConsentLedger
 from ledger.domain.names import stream_key
+from ledger.proof.kept_map import prove, root_of
 from ledger.proof.merkle import EMPTY_ROOT
-from ledger.proof.subject_map import prove, root_of, verify_map
+from ledger.proof.subject_map import verify_map
 from ledger.sequencer import follow, sequence, steps
 from ledger.sequencer.steps import Sequencer
 from ledger.store.proofs import FOLLOWED_DELAY, UNFOLLOWED_DELAY, ProofTables, StoredCheckpoint

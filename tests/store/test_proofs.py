@@ -10,7 +10,8 @@ import pytest
 from ledger.application import ConsentLedger
 from ledger.errors import Unavailable
 from ledger.proof.chain import stream_value
-from ledger.proof.subject_map import Node, bucket_of
+from ledger.proof.kept_map import bucket_of
+from ledger.proof.subject_map import Node
 from ledger.sequencer import sequence
 from ledger.settings import Place
 from ledger.store.database import connect
@@ -37,7 +38,7 @@ def test_checkpoints_on_every_server(ledger: ConsentLedger) -> None:
         assert tables.read_tile(0, 1) == b""
 
 
-def test_the_map_by_buckets_and_nodes(ledger: ConsentLedger) -> None:
+def test_the_map_by_places_and_nodes(ledger: ConsentLedger) -> None:
     key, other = bytes(32), bytes(31) + b"\1"
     with b.admin(ledger.place) as admin:
         tables = ProofTables(admin)
@@ -47,14 +48,28 @@ def test_the_map_by_buckets_and_nodes(ledger: ConsentLedger) -> None:
         store = tables.map_store()
         assert bucket_of(key) == bucket_of(other) == 0
         pairs = [(key, stream_value(7, b"\2" * 32)), (other, stream_value(1, bytes(32)))]
-        assert store.buckets([0, 5]) == {0: pairs}
+        assert store.pairs([(16, 5), (16, 0)]) == {(16, 0): pairs}
+        # Deeper, and at the ends of a place: its first key and its last.
+        last = bytes(2) + b"\x7f" + bytes([255] * 29)
+        tables.write_heads({last: (1, bytes(32)), bytes(2) + b"\x80" + bytes(29): (1, bytes(32))})
+        assert {place: len(found) for place, found in store.pairs([(16, 0), (17, 0), (17, 1), (24, 127)]).items()} == {
+            (16, 0): 4,
+            (17, 0): 3,
+            (17, 1): 1,
+            (24, 127): 1,
+        }
+        tables.write_heads({bytes([255] * 32): (1, bytes(32))})
+        assert [len(found) for found in store.pairs([(30, 2**30 - 1), (16, 65_535), (17, 131_070)]).values()] == [1, 1]
         store.write_nodes({(3, 1): Node(1, bytes(32)), (16, 65_535): Node(2, b"\4" * 32)})
         store.write_nodes({(3, 1): Node(2, b"\5" * 32)})
         assert store.nodes([(3, 1), (3, 2), (16, 65_535)]) == {
             (3, 1): Node(2, b"\5" * 32),
             (16, 65_535): Node(2, b"\4" * 32),
         }
-        assert (store.buckets([]), store.nodes([]), tables.heads([])) == ({}, {}, {})
+        store.write_nodes({(30, 2**30 - 1): Node(3, bytes(32)), (30, 5): Node(0, bytes(32))})
+        assert tables.nodes_between(30, 5, 2**30 - 1) == {(30, 5): Node(0, bytes(32))}
+        assert tables.nodes_between(3, 0, 8) == {(3, 1): Node(2, b"\5" * 32)}
+        assert (store.pairs([]), store.nodes([]), tables.heads([])) == ({}, {}, {})
 
 
 def test_published_only_after_the_one_that_was_read(ledger: ConsentLedger) -> None:
