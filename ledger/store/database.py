@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -99,11 +100,26 @@ def assume(connection: Connection, role: Role, name: str) -> None:
         connection.commit()
 
 
+def was_closed(connection: Connection) -> bool:
+    """Whether the server hung up while nothing was asked: an idle connection has nothing to read but its end."""
+    if connection.closed:
+        return True
+    waiting = select.poll()  # not `select`: that takes no file above the 1,024th
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
 def open_pool(url: str, name: str, role: Role) -> ConnectionPool[Connection]:
     """A pool for readers, opened when first needed."""
 
     def configure(connection: Connection) -> None:
         assume(connection, role, name)
+
+    def check(connection: Connection) -> None:
+        # The pool's own check asks the server: a round trip more for each statement that is then sent.
+        if was_closed(connection):
+            connection.close()  # or it would be given out again
+            raise psycopg.OperationalError("the server closed the connection")
 
     return ConnectionPool(
         url,
@@ -112,6 +128,6 @@ def open_pool(url: str, name: str, role: Role) -> ConnectionPool[Connection]:
         open=True,
         timeout=CONNECT_SECONDS,
         configure=configure,
-        check=ConnectionPool.check_connection,
+        check=check,
         kwargs={"autocommit": True, "application_name": "consent-ledger", "options": _OPTIONS},
     )

@@ -9,7 +9,6 @@ event loop must not stand still for a commit. For either, a thread of the writer
 from __future__ import annotations
 
 import asyncio
-import select
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ import psycopg
 
 from ledger.errors import OutcomeUnknown, Unavailable
 from ledger.store import arrays
-from ledger.store.database import ONLY_READS, Connection, one_line
+from ledger.store.database import ONLY_READS, Connection, one_line, was_closed
 from ledger.store.parameters import arrays_of, parameters_of
 from ledger.store.statements import statement
 from ledger.store.waiting import Answer, Append, Outcome, Waiting, WaitingTask, wake
@@ -233,7 +232,7 @@ class Writer:
         return [outcomes[number] for number in range(len(appends))]
 
     def _usable_connection(self) -> Connection:
-        if self._connection is not None and _was_closed(self._connection):
+        if self._connection is not None and was_closed(self._connection):
             self._drop_connection()
         if self._connection is None:
             self._connection = self._open_connection()
@@ -284,12 +283,3 @@ def outcome_unknown(stream: str, cause: str) -> OutcomeUnknown:
         f"expected an answer to an append to stream {stream}, found the connection lost ({cause}); "
         "ask again, with the same key if there was one"
     )
-
-
-def _was_closed(connection: Connection) -> bool:
-    """Whether the server hung up while nothing was asked: an idle connection has nothing to read but its end."""
-    if connection.closed:
-        return True
-    waiting = select.poll()  # not `select`: that takes no file above the 1,024th
-    waiting.register(connection.fileno(), select.POLLIN)
-    return bool(waiting.poll(0))
