@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,10 +14,11 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import Mapper, RecordConflictError
 from msgspec import Struct
 
+from ledger.domain.as_of import Placed
 from ledger.domain.consent import Record, record_of
 from ledger.domain.entry import Entry, canonical, decode_entry, encode_entry, make_entry, topic_of
 from ledger.domain.events import Event, RunFinished, RunStarted, SubjectErased, TermsShown
-from ledger.domain.names import TERMS_STREAM, run_stream
+from ledger.domain.names import LARGEST_INTEGER, TERMS_STREAM, run_stream
 from ledger.domain.publication import decide_publication
 from ledger.domain.recording import NewEvent, Request, decide, happening_now
 from ledger.domain.runs import RunRecord, decide_finish, decide_start, fold_run
@@ -83,7 +84,8 @@ class ConsentLedger(Application[str]):
         self.clock = LedgerClock(self._ask_clock)
         self.writer = Writer(lambda: connect(url, place.name, "consent_service"))
         self.identities = Identities(self._pool, self.secret, place.name)
-        self._catalogue: Catalogue = Catalogue()
+        #: The terms as they were read last, from the first on.
+        self._published: Sequence[Placed] = ()
         super().__init__()
 
     # What eventsourcing asks an application to be made of.
@@ -116,12 +118,11 @@ class ConsentLedger(Application[str]):
 
     def catalogue(self) -> Catalogue:
         """All terms published so far."""
-        self._catalogue = self._project(TERMS_STREAM, lambda entries: Catalogue(entry.data for entry in entries))
-        return self._catalogue
+        return _catalogue_of(self.read([])[1])
 
     def known_catalogue(self) -> Catalogue:
         """The terms as they were read last: others may have been published since, and none of these is gone."""
-        return self._catalogue
+        return _catalogue_of(self._published)
 
     def terms(self, version: str | None) -> Terms:
         """Published terms by their version, else those published last."""
@@ -134,15 +135,26 @@ class ConsentLedger(Application[str]):
             )
         return found[-1]
 
+    def read(
+        self, streams: Collection[str], until: int = LARGEST_INTEGER
+    ) -> tuple[dict[str, list[Placed]], Sequence[Placed]]:
+        """The entries of streams up to a position, and the terms; those that were read before are not read again.
+
+        Of the terms there may be more than up to the position: nothing is ever published twice, or changed.
+        """
+        published = self._published
+        found: dict[str, list[Placed]] = {stream: [] for stream in streams}
+        terms = list(published)
+        for position, stream, stored in self.recorder.streams_and_terms(list(found), len(published), until):
+            (terms if stream == TERMS_STREAM else found[stream]).append(Placed(position, decode_entry(bytes(stored))))
+        if len(terms) > len(published):
+            self._published = terms
+        return found, terms
+
     def record_of(self, stream: str) -> Record:
         """What a subject's stream says now."""
-        record = self._project(stream, lambda entries: record_of(stream, entries, self._catalogue))
-        named = record.terms_shown | {accepted.terms for _, accepted in record.accepted}
-        if all(record.catalogue.get(terms) for terms in named):
-            return record
-        # Terms that another process published since: without them there would be no grants and no time to keep items.
-        catalogue = self.catalogue()
-        return self._project(stream, lambda entries: record_of(stream, entries, catalogue))
+        found, terms = self.read([stream])
+        return record_of(stream, (placed.entry for placed in found[stream]), _catalogue_of(terms))
 
     def run_of(self, run: str) -> RunRecord:
         """What a run's stream says now."""
@@ -251,7 +263,7 @@ class ConsentLedger(Application[str]):
         """A subject for an identity that has none; nobody who was erased comes back but by a new showing."""
         identity = subject.identity
         assert identity is not None  # noqa: S101 - an id and a stream key name their stream themselves
-        self.decide(Record(stream="", catalogue=self._catalogue), request, self.clock.now())
+        self.decide(Record(stream="", catalogue=self.known_catalogue()), request, self.clock.now())
         linked = self.identities.link([(identity, self._recorded(request))])
         if identity not in linked:
             raise AlreadyErased("expected a person who is not erased, found one erased just now")
@@ -342,6 +354,10 @@ class ConsentLedger(Application[str]):
             )
             for number, new in enumerate(events, 1)
         ]
+
+
+def _catalogue_of(terms: Iterable[Placed]) -> Catalogue:
+    return Catalogue(placed.entry.data for placed in terms)
 
 
 def position_before(keys: Sequence[Key], known: Mapping[bytes, tuple[bytes, int | None]]) -> int | None:

@@ -8,11 +8,9 @@ from datetime import datetime
 from functools import cache
 
 from ledger.application import ConsentLedger
-from ledger.domain.as_of import History, Placed, as_of_position
+from ledger.domain.as_of import History, as_of_position
 from ledger.domain.consent import Consent, consent_of
 from ledger.domain.eligibility import Item, Verdict, judge_with
-from ledger.domain.entry import decode_entry
-from ledger.domain.names import TERMS_STREAM
 from ledger.domain.times import format_time
 from ledger.store.identities import Subject
 
@@ -38,8 +36,8 @@ class Checked:
 
 def check_all(ledger: ConsentLedger, questions: Sequence[Question]) -> list[Checked]:
     """The verdicts in the order of the questions, all on the log as it is at one position."""
-    position = ledger.recorder.head()
-    subjects = ledger.identities.find({question.named for question in questions})
+    # Whoever is found was linked up to there, and whoever is not was not: entries that come after count for nobody.
+    position, subjects = ledger.identities.find_at_head({question.named for question in questions})
     histories = _histories(ledger, subjects.values(), position)
     records = {stream: history.record for stream, history in histories.items()}
 
@@ -70,14 +68,11 @@ def _check(
 
 def _histories(ledger: ConsentLedger, subjects: Iterable[Subject], position: int) -> dict[str, History]:
     """By stream, of those that have entries, each as it is up to the position and judged now."""
-    streams = {subject.stream for subject in subjects if subject.stream is not None}
-    placed: dict[str, list[Placed]] = {}
-    for at, stream, _, _, stored in ledger.recorder.streams([*streams, TERMS_STREAM], position):
-        placed.setdefault(stream, []).append(Placed(at, decode_entry(bytes(stored))))
-    terms = placed.pop(TERMS_STREAM, [])
+    found, terms = ledger.read({subject.stream for subject in subjects if subject.stream is not None}, position)
     now = ledger.clock.now()
     return {
         # Nothing is recorded ahead of the ledger's clock; ours, read a round trip ago, may lag behind another's append.
         stream: as_of_position(stream, entries, terms, position, max([now, *(one.entry.recorded for one in entries)]))
-        for stream, entries in placed.items()
+        for stream, entries in found.items()
+        if entries
     }

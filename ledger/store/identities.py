@@ -77,6 +77,11 @@ class Identities:
 
     def find(self, named: Iterable[str]) -> dict[str, Subject]:
         """The subjects of these names, each with what is known of it."""
+        subjects = {name: parse_subject(name) for name in named}
+        return self._fill_in(subjects)[1] if subjects else {}
+
+    def find_at_head(self, named: Iterable[str]) -> tuple[int, dict[str, Subject]]:
+        """The same, and where the log ended when they were so."""
         return self._fill_in({name: parse_subject(name) for name in named})
 
     def link(
@@ -89,6 +94,8 @@ class Identities:
         names = [identity for identity, _ in identities]
         prints = fingerprints(self._secret, names)
         recorded = [moment for _, moment in identities]
+        if not names:
+            return {}
         new_ids = new_ids or new_subject_ids(len(names))
         rows = self._rows(
             "link_identities", {"names": names, "prints": prints, "recorded": recorded, "new_ids": new_ids}
@@ -107,12 +114,22 @@ class Identities:
             arrays.register(connection)
             return {name for (name,) in connection.execute(statement("link_new"), parameters)}
 
-    def _fill_in(self, subjects: dict[str, Subject]) -> dict[str, Subject]:
+    def _fill_in(self, subjects: dict[str, Subject]) -> tuple[int, dict[str, Subject]]:
         identities = [subject.identity for subject in subjects.values() if subject.identity is not None]
         streams = [subject.stream for subject in subjects.values() if subject.stream and subject.subject_id is None]
-        ids = {name: bytes(found) for name, found in self._rows("find_identities", {"names": identities})}
-        by_stream = {stream: bytes(found) for stream, found in self._rows("find_subject_ids", {"streams": streams})}
-        erased = self._erased(identities)
+        prints = dict(zip(fingerprints(self._secret, identities), identities, strict=True))
+        ids: dict[str, bytes] = {}
+        by_stream: dict[str, bytes] = {}
+        erased: dict[str, datetime] = {}
+        rows = self._rows("find_subjects", {"names": identities, "streams": streams, "prints": list(prints)})
+        for _, kind, name, found, erased_at in rows:
+            match kind:
+                case "identity":
+                    ids[name] = bytes(found)
+                case "stream":
+                    by_stream[name] = bytes(found)
+                case "erased":
+                    erased[prints[bytes(found)]] = erased_at
         for name, subject in subjects.items():
             if subject.identity is not None:
                 subject_id = ids.get(subject.identity)
@@ -120,16 +137,9 @@ class Identities:
                 subjects[name] = Subject(name, subject.identity, subject_id, stream, erased.get(subject.identity))
             elif subject.subject_id is None:
                 subjects[name] = Subject(name, None, by_stream.get(subject.stream or ""), subject.stream)
-        return subjects
-
-    def _erased(self, identities: Sequence[str]) -> dict[str, datetime]:
-        prints = dict(zip(fingerprints(self._secret, identities), identities, strict=True))
-        rows = self._rows("find_erased", {"prints": list(prints)})
-        return {prints[bytes(found)]: erased_at for found, erased_at in rows}
+        return int(rows[0][0]), subjects
 
     def _rows(self, name: str, parameters: dict[str, Any]) -> list[Any]:
-        if not any(parameters.values()):
-            return []
         with unavailable_as_error(self._name), self._pool.connection() as connection:
             rows: list[Any] = connection.cursor(binary=True).execute(statement(name), parameters).fetchall()
         return rows

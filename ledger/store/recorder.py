@@ -183,6 +183,14 @@ class LogRecorder(ApplicationRecorder):
         rows = self._rows("select_last_of_stream", {"stream": stream})
         return int(rows[0][0]) if rows else 0
 
+    def streams_and_terms(self, streams: Sequence[str], known_terms: int, until: int) -> list[tuple[int, str, bytes]]:
+        """All entries of many streams up to a position, and of the terms those after the first so many.
+
+        Each stream whole and in order: (position, stream, stored bytes).
+        """
+        parameters = {"streams": list(streams), "known_terms": known_terms, "until": until}
+        return self._rows("select_streams_and_terms", parameters)
+
     def selected(
         self,
         after: int,
