@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -20,6 +21,9 @@ COSIGNATURE = 0x04
 #: The same limits as Go's sumdb/note has, so that neither reads what the other refuses.
 LARGEST_NOTE = 1_000_000
 MOST_SIGNATURES = 100
+
+#: A ledger has a few, and signs with the same ones again and again.
+MOST_PRIVATE_KEYS = 16
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -96,7 +100,13 @@ class SigningKey:
 
     def sign(self, message: bytes) -> bytes:
         """The Ed25519 signature of exactly these bytes: 64 bytes, always the same ones."""
-        return Ed25519PrivateKey.from_private_bytes(self.seed).sign(message)
+        return _private_key(self.seed).sign(message)
+
+
+@lru_cache(maxsize=MOST_PRIVATE_KEYS)
+def _private_key(seed: bytes) -> Ed25519PrivateKey:
+    """The key of a seed; to derive it anew takes as long as to sign."""
+    return Ed25519PrivateKey.from_private_bytes(seed)
 
 
 def make_signing_key(name: str, type: int, seed: bytes) -> SigningKey:
