@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger.application import ConsentLedger
-from ledger.checking import Question, check_all
+from ledger.checking import Checked, Question, check_all
 from ledger.domain.answers import VerdictTold, verdict_told
 from ledger.domain.defaults import kind_meant, purpose_meant
 from ledger.domain.eligibility import Item
@@ -97,7 +96,7 @@ async def check(
     asked: Annotated[AskVerdict, Depends(body_of(AskVerdict))],
 ) -> Response:
     """May this item be used? The answer is 200 either way; `permitted` is it, and `reason` why."""
-    return json_answer((await _verdicts(service, [asked]))[0])
+    return json_answer(_told(service, [await service.together(_check_all, asked)])[0])
 
 
 @router.post("/v1/check/batch")
@@ -125,23 +124,29 @@ async def check_batch(
     asked: Annotated[AskVerdicts, Depends(body_of(AskVerdicts))],
 ) -> Response:
     """May these items be used? Up to 1,000, each with the verdict that it would get alone."""
-    verdicts = await _verdicts(service, asked.questions)
+    checked = await service.quick.run(_check_all, service, asked.questions)
+    for one in checked:
+        if isinstance(one, Exception):
+            raise one
+    verdicts = _told(service, [one for one in checked if isinstance(one, Checked)])
     return json_answer(VerdictsTold(verdicts=verdicts, position=verdicts[0].position))
 
 
-async def _verdicts(service: Service, asked: Sequence[AskVerdict]) -> list[VerdictTold]:
-    verdicts = await service.quick.run(_judge, service.ledger, asked)
-    for verdict in verdicts:
-        service.metrics.verdicts[verdict.reason] += 1
-    return verdicts
+def _told(service: Service, checked: Sequence[Checked]) -> list[VerdictTold]:
+    for one in checked:
+        service.metrics.verdicts[one.verdict.reason] += 1
+    return [verdict_told(one.verdict, one.position) for one in checked]
 
 
-def _judge(ledger: ConsentLedger, asked: Sequence[AskVerdict]) -> list[VerdictTold]:
+def _check_all(service: Service, asked: Sequence[AskVerdict]) -> list[Checked | Exception]:
+    """The verdicts in the order of what is asked; or, where one asks what the terms do not have, why there is none."""
+    ledger = service.ledger
     catalogue = ledger.known_catalogue()
     if not all(_names_all(one, catalogue) for one in asked):
         catalogue = ledger.catalogue()
-    checked = check_all(ledger, [_question(one, catalogue) for one in asked])
-    return [verdict_told(one.verdict, one.position) for one in checked]
+    questions = [_question(one, catalogue) for one in asked]
+    checked = iter(check_all(ledger, [one for one in questions if isinstance(one, Question)]))
+    return [next(checked) if isinstance(one, Question) else one for one in questions]
 
 
 def _names_all(asked: AskVerdict, catalogue: Catalogue) -> bool:
@@ -149,11 +154,14 @@ def _names_all(asked: AskVerdict, catalogue: Catalogue) -> bool:
     return isinstance(asked.kind, str) and isinstance(asked.purpose, str) and catalogue.names_purpose(asked.purpose)
 
 
-def _question(asked: AskVerdict, catalogue: Catalogue) -> Question:
+def _question(asked: AskVerdict, catalogue: Catalogue) -> Question | Exception:
     try:
         purpose = purpose_meant(catalogue, given(asked.purpose))
     except InvalidInput as error:
-        raise Problem(409, "no-purpose", str(error)) from None
+        return Problem(409, "no-purpose", str(error))
     kind = kind_meant(catalogue, purpose, given(asked.kind))
-    item = Item(parse_given_time(asked.collected_at), kind, given(asked.plan), given(asked.exclude))
-    return Question(asked.subject, purpose, item, moment_of(asked.run_started))
+    try:
+        item = Item(parse_given_time(asked.collected_at), kind, given(asked.plan), given(asked.exclude))
+        return Question(asked.subject, purpose, item, moment_of(asked.run_started))
+    except InvalidInput as error:
+        return error

@@ -82,6 +82,10 @@ def too_many() -> Problem:
     return Problem(429, "too-many", "expected fewer requests a second, found more than this caller may; slow down")
 
 
+def busy() -> Problem:
+    return Problem(503, "busy", "expected a free thread, found all busy and too many waiting; try again in a moment")
+
+
 class Work:
     """Threads for what blocks, and a line in front of them that is never long."""
 
@@ -94,9 +98,7 @@ class Work:
     async def run(self, work: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """What `work` answers, in a thread; `Problem` where too many wait already."""
         if self._pending >= self._most:
-            raise Problem(
-                503, "busy", "expected a free thread, found all busy and too many waiting; try again in a moment"
-            )
+            raise busy()
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
 from ledger.application import ConsentLedger
 from ledger.errors import ConsentLedgerError
 from ledger.keyring import read_keyring
+from ledger.service.gathering import Gathering
 from ledger.service.limits import (
     FOLLOWING_THREADS,
     QUICK_THREADS,
@@ -27,6 +29,9 @@ from ledger.service.tails import Tails
 from ledger.service.tokens import Caller, NoToken, Tokens, token_of
 from ledger.store.tokens import StoredToken, find_token
 
+A = TypeVar("A")
+B = TypeVar("B")
+
 #: Where the transport names no address, as between processes of one machine.
 NO_ADDRESS = "-"
 
@@ -41,6 +46,7 @@ class Service:
         self.quick = Work("quick", QUICK_THREADS)
         self.slow = Work("slow", SLOW_THREADS)
         self.following = Work("following", FOLLOWING_THREADS)
+        self._gatherings: dict[Callable[..., Any], Gathering[Any, Any]] = {}
         self.tails = Tails(ledger)
         self._asking_again = asyncio.Lock()
         self.tokens = Tokens(self._find_token)
@@ -58,6 +64,13 @@ class Service:
             return None
         stored, now = found
         return stored, (stored.expires - now).total_seconds()
+
+    async def together(self, answer: Callable[[Service, Sequence[A]], Sequence[B | Exception]], asked: A) -> B:
+        """What `answer` has for this one, in a thread, for all that wait for the same."""
+        if answer not in self._gatherings:
+            self._gatherings[answer] = Gathering(self.quick, partial(answer, self))
+        found: B = await self._gatherings[answer].ask(asked)
+        return found
 
     async def caller(self, request: Request) -> Caller:
         """Who asks; `Problem` where nobody does who is let in, or too often."""
