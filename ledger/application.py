@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 from eventsourcing.application import Application
 from eventsourcing.domain import DomainEventProtocol
@@ -24,7 +24,7 @@ from ledger.domain.recording import NewEvent, Request, decide, happening_now
 from ledger.domain.runs import RunRecord, decide_finish, decide_start, fold_run
 from ledger.domain.terms import Catalogue, Terms
 from ledger.domain.times import format_time
-from ledger.errors import Refused, Unavailable, UnknownSubject
+from ledger.errors import ConsentLedgerError, Refused, Unavailable, UnknownSubject
 from ledger.errors import SubjectErased as AlreadyErased
 from ledger.settings import Place
 from ledger.store import schema
@@ -36,7 +36,7 @@ from ledger.store.evidence import Evidence, new_evidence
 from ledger.store.identities import Identities, Subject
 from ledger.store.infrastructure import Infrastructure
 from ledger.store.keys import Key, fence_of, keys_of
-from ledger.store.recorder import AlreadyRecorded, LogRecorder, OutOfTime, key_reused
+from ledger.store.recorder import AlreadyRecorded, KnownKeys, LogRecorder, OutOfTime, key_reused
 from ledger.store.secret import read_secret
 from ledger.store.statements import statement
 from ledger.store.writer import Append, Writer
@@ -47,6 +47,7 @@ MOST_ATTEMPTS = 1_000
 NONCE_BYTES = 16
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,16 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One event to record about the person of this name; with the same `key` again, it is the same event."""
+
+    named: str
+    request: Request
+    key: str | None = None
+    evidence: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """A request on its way into the log: on whose stream, under which keys, with what behind it."""
 
@@ -67,6 +78,10 @@ class Recording:
     request: Request
     keys: Sequence[Key]
     evidence: Sequence[Evidence]
+
+
+#: A request with the entries that it adds to its stream as it stands; or where it was recorded before.
+Begun = tuple[Recording, list[Entry]] | Recorded
 
 
 class ConsentLedger(Application[str]):
@@ -153,8 +168,16 @@ class ConsentLedger(Application[str]):
 
     def record_of(self, stream: str) -> Record:
         """What a subject's stream says now."""
-        found, terms = self.read([stream])
-        return record_of(stream, (placed.entry for placed in found[stream]), _catalogue_of(terms))
+        return self.records_of([stream])[stream]
+
+    def records_of(self, streams: Collection[str]) -> dict[str, Record]:
+        """What subjects' streams say now."""
+        found, terms = self.read(streams)
+        catalogue = _catalogue_of(terms)
+        return {
+            stream: record_of(stream, (placed.entry for placed in entries), catalogue)
+            for stream, entries in found.items()
+        }
 
     def run_of(self, run: str) -> RunRecord:
         """What a run's stream says now."""
@@ -198,7 +221,7 @@ class ConsentLedger(Application[str]):
 
     def record(self, named: str, request: Request, key: str | None = None, evidence: bytes | None = None) -> Recorded:
         """Records one event about the person of this name; with the same `key` again, it is the same event."""
-        recording = self.prepare(named, request, key, evidence)
+        recording = self._prepare(Asked(named, request, key, evidence))
         if isinstance(recording, Recorded):
             return recording
         stream = recording.stream
@@ -208,28 +231,59 @@ class ConsentLedger(Application[str]):
             return Recorded(before.position, stream, repeated=True)
         return Recorded(position or 0, stream)
 
-    def prepare(
-        self, named: str, request: Request, key: str | None = None, evidence: bytes | None = None
-    ) -> Recording | Recorded:
-        """All of `record` that comes before the append; where the request was recorded before, where that is."""
-        subject = self.identities.find([named])[named]
+    def begin(self, asked: Asked) -> Begun:
+        """All of `record` that comes before the append."""
+        recording = self._prepare(asked)
+        if isinstance(recording, Recorded):
+            return recording
+        return recording, self.entries_for(recording, self.clock.now())
+
+    def begin_all(self, asked: Sequence[Asked]) -> list[Begun | ConsentLedgerError | None]:
+        """`begin` for many, which read together; or why not. None: somebody new, who is to be begun alone."""
+        subjects = self.identities.find({one.named for one in asked})
+        recordings = [
+            None if subjects[one.named].stream is None else or_why_not(self._recording, one, subjects[one.named])
+            for one in asked
+        ]
+        to_begin = [recording for recording in recordings if isinstance(recording, Recording)]
+        known = self._known([key for recording in to_begin for key in recording.keys])
+        records = self.records_of({recording.stream for recording in to_begin})
+        now = self.clock.now()
+        return [
+            or_why_not(self._begun, one, known, records[one.stream], now) if isinstance(one, Recording) else one
+            for one in recordings
+        ]
+
+    def _begun(self, recording: Recording, known: KnownKeys, record: Record, now: datetime) -> Begun:
+        if (position := position_before(recording.keys, known)) is not None:
+            return Recorded(position, recording.stream, repeated=True)
+        return recording, self._entries(recording, record, now)
+
+    def _prepare(self, asked: Asked) -> Recording | Recorded:
+        recording = self._recording(asked, self.identities.find([asked.named])[asked.named])
+        if (position := position_before(recording.keys, self._known(recording.keys))) is not None:
+            return Recorded(position, recording.stream, repeated=True)
+        return recording
+
+    def _recording(self, asked: Asked, subject: Subject) -> Recording:
+        """The request on its subject's stream; whoever is new is linked to one."""
+        request = asked.request
         check_return(subject, request, self._recorded(request))
-        proof = [] if evidence is None else [new_evidence(evidence)]
+        proof = [] if asked.evidence is None else [new_evidence(asked.evidence)]
         if proof:
             request = replace(request, evidence=proof[0].digest.hex())
         if subject.stream is None:
-            if key is not None:
-                self.recorded_before([fence_of(b"", key, self.secret)])
+            if asked.key is not None:
+                fences = [fence_of(b"", asked.key, self.secret)]
+                position_before(fences, self._known(fences))
             subject = self._new_subject(subject, request)
-        stream = cast(str, subject.stream)
-        keys = self.keys(subject, request, key)
-        if (known := self.recorded_before(keys)) is not None:
-            return Recorded(known, stream, repeated=True)
-        return Recording(stream, subject, request, keys, proof)
+        return Recording(cast(str, subject.stream), subject, request, self.keys(subject, request, asked.key), proof)
 
     def entries_for(self, recording: Recording, now: datetime) -> list[Entry]:
         """The entries that a request adds to its stream as it stands; to be asked again after a conflict."""
-        record = self.record_of(recording.stream)
+        return self._entries(recording, self.record_of(recording.stream), now)
+
+    def _entries(self, recording: Recording, record: Record, now: datetime) -> list[Entry]:
         if record.version == 0 and recording.subject.identity is None:
             raise UnknownSubject("expected a person in the ledger, found nobody of that id; name them by identity")
         return self.to_entries(recording.stream, record.version, self.decide(record, recording.request, now))
@@ -255,9 +309,8 @@ class ConsentLedger(Application[str]):
             )
         return keys_of(subject.subject_id, key, request_bytes(request), self.secret)
 
-    def recorded_before(self, keys: Sequence[Key]) -> int | None:
-        """The position of the request that these keys stand for; `KeyReused` where they stand for another."""
-        return position_before(keys, self.recorder.known_keys(keys) if keys else {})
+    def _known(self, keys: Sequence[Key]) -> KnownKeys:
+        return self.recorder.known_keys(keys) if keys else {}
 
     def _new_subject(self, subject: Subject, request: Request) -> Subject:
         """A subject for an identity that has none; nobody who was erased comes back but by a new showing."""
@@ -360,7 +413,15 @@ def _catalogue_of(terms: Iterable[Placed]) -> Catalogue:
     return Catalogue(placed.entry.data for placed in terms)
 
 
-def position_before(keys: Sequence[Key], known: Mapping[bytes, tuple[bytes, int | None]]) -> int | None:
+def or_why_not(work: Callable[[*Ts], T], *arguments: *Ts) -> T | ConsentLedgerError:
+    """What `work` answers, or its refusal, which is one's alone of many."""
+    try:
+        return work(*arguments)
+    except ConsentLedgerError as error:
+        return error
+
+
+def position_before(keys: Sequence[Key], known: KnownKeys) -> int | None:
     """The position that `known` has for `keys`, if any; `KeyReused` where one of them stands for another request."""
     position: int | None = None
     for key in keys:

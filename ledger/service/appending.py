@@ -1,18 +1,21 @@
 """Appending from the event loop: reading and deciding in a thread, waiting for the commit in none.
 
-So as many appends share a commit as there are requests, and not as there are threads (docs/decisions/0004).
+So as many appends share a reading and a commit as there are requests, and not as there are threads
+(docs/decisions/0004 and 0030).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eventsourcing.persistence import RecordConflictError
 
-from ledger.application import MOST_ATTEMPTS, ConsentLedger, Recorded, Recording
-from ledger.domain.entry import Entry, encode_entry
+from ledger.application import MOST_ATTEMPTS, Asked, Begun, ConsentLedger, Recorded
+from ledger.domain.entry import decode_entry, encode_entry
 from ledger.domain.recording import Request
 from ledger.errors import Unavailable
+from ledger.receipts import Committed
 from ledger.service.serving import Service
 from ledger.store.recorder import AlreadyRecorded, OutOfTime
 from ledger.store.writer import Append
@@ -20,24 +23,27 @@ from ledger.store.writer import Append
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where an event lies, and its entry's bytes; `repeated` when it was there before."""
+    """An event that is in the log; `repeated` when it was there before."""
 
-    position: int
-    stored: bytes
+    committed: Committed
     repeated: bool
 
 
 async def append(service: Service, named: str, request: Request, key: str | None, evidence: bytes | None) -> Appended:
     """Records one event as `ConsentLedger.record` does; it is committed when this returns."""
     ledger = service.ledger
-    recording, entries = await service.quick.run(_begin, ledger, named, request, key, evidence)
-    if isinstance(recording, Recorded):
-        return await service.quick.run(_before, ledger, recording.position)
+    asked = Asked(named, request, key, evidence)
+    begun = await service.together(_begin_all, asked)
+    if begun is None:
+        begun = await service.quick.run(ledger.begin, asked)
+    if isinstance(begun, Recorded):
+        return await service.quick.run(_before, ledger, begun.position)
+    recording, entries = begun
     for _ in range(MOST_ATTEMPTS):
         stored = [encode_entry(entry) for entry in entries]
-        asked = Append(recording.stream, entries[0].version, stored, recording.keys, recording.evidence)
+        to_store = Append(recording.stream, entries[0].version, stored, recording.keys, recording.evidence)
         try:
-            position = ledger.recorder.position_of(await ledger.writer.append_async(asked))
+            position = ledger.recorder.position_of(await ledger.writer.append_async(to_store))
         except RecordConflictError:
             service.metrics.conflicts += 1
             now = ledger.clock.now()
@@ -47,19 +53,20 @@ async def append(service: Service, named: str, request: Request, key: str | None
             return await service.quick.run(_before, ledger, before.position)
         else:
             service.metrics.appends[entries[0].event] += 1
-            return Appended(position, stored[0], repeated=False)
+            return Appended(Committed(position, entries[0], stored[0]), repeated=False)
         entries = await service.quick.run(ledger.entries_for, recording, now)
     raise Unavailable(f"expected to append within {MOST_ATTEMPTS} attempts, found a conflict each time; try again")
 
 
-def _begin(
-    ledger: ConsentLedger, named: str, request: Request, key: str | None, evidence: bytes | None
-) -> tuple[Recording | Recorded, list[Entry]]:
-    recording = ledger.prepare(named, request, key, evidence)
-    if isinstance(recording, Recorded):
-        return recording, []
-    return recording, ledger.entries_for(recording, ledger.clock.now())
+def _begin_all(service: Service, asked: Sequence[Asked]) -> Sequence[Begun | Exception | None]:
+    return service.ledger.begin_all(asked)
 
 
 def _before(ledger: ConsentLedger, position: int) -> Appended:
-    return Appended(position, bytes(ledger.recorder.page(position - 1, position)[0][-1]), repeated=True)
+    return Appended(committed_at(ledger, position), repeated=True)
+
+
+def committed_at(ledger: ConsentLedger, position: int) -> Committed:
+    """The entry that is in the log at a position."""
+    stored = bytes(ledger.recorder.page(position - 1, position)[0][-1])
+    return Committed(position, decode_entry(stored), stored)

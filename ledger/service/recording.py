@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,15 +11,16 @@ from fastapi import APIRouter, Depends, Response
 from fastapi import Request as HttpRequest
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from ledger.application import or_why_not
 from ledger.domain import events
-from ledger.domain.entry import decode_entry
 from ledger.domain.names import MOST_NAMES, Free, Hex64, Name, Positive
 from ledger.domain.recording import Request
 from ledger.domain.terms import Toggles
 from ledger.domain.times import format_time, parse_given_time
 from ledger.errors import ConsentLedgerError, Refused
-from ledger.receipts import promise_with
-from ledger.service.appending import Appended, append
+from ledger.proof.promise import Receipt
+from ledger.receipts import Committed, promise_with
+from ledger.service.appending import Appended, append, committed_at
 from ledger.service.bodies import body_of
 from ledger.service.forms import Moment, Subject, json_answer, moment_of
 from ledger.service.openapi import Answer, Operation, described
@@ -229,8 +230,7 @@ async def record_event(
     except ValueError as error:  # what the fields say of each other
         raise Refused(str(error)) from None
     appended = await append(service, asked.subject, request, key, _evidence_of(asked))
-    told = await service.quick.run(_told, service, appended)
-    return json_answer(told, 200 if appended.repeated else 201)
+    return json_answer(await _told(service, appended), 200 if appended.repeated else 201)
 
 
 @router.post("/v1/erasures")
@@ -258,13 +258,13 @@ async def erase_subject(
     """Erase a person: the links to their identity and the evidence go, the log and its proofs stay."""
     appended = await service.quick.run(_erase, service, asked)
     service.metrics.appends["subject-erased"] += 1
-    return json_answer(await service.quick.run(_told, service, appended), 201)
+    return json_answer(await _told(service, appended), 201)
 
 
 def _erase(service: Service, asked: EraseSubject) -> Appended:
     ledger = service.ledger
     position = ledger.erase(asked.subject, asked.reason).position
-    return Appended(position, bytes(ledger.recorder.page(position - 1, position)[0][-1]), repeated=False)
+    return Appended(committed_at(ledger, position), repeated=False)
 
 
 def _scope_of(asked: RecordEvent) -> Scope:
@@ -316,26 +316,17 @@ def _evidence_of(asked: RecordEvent) -> bytes | None:
     return None if isinstance(asked.evidence, UnsetType) else asked.evidence.encode()
 
 
-def _told(service: Service, appended: Appended) -> RecordedTold:
+async def _told(service: Service, appended: Appended) -> RecordedTold:
     """Where it lies, and the receipt; what is recorded stays so where none can be given."""
-    entry = decode_entry(appended.stored)
+    position, entry, _ = appended.committed
     receipt, no_receipt = None, None
-    ledger = service.ledger
     try:
-        with ledger.connection() as connection:
-            promised = promise_with(
-                service.receipts_key,
-                ledger.identity.origin,
-                ProofTables(connection),
-                appended.position,
-                appended.stored,
-                ledger.clock.now(),
-            )
+        promised = await service.together(_promise_all, appended.committed)
         receipt = ReceiptTold(entry=msgspec.Raw(promised.entry), promise=promised.promise, v=1)
     except ConsentLedgerError as error:
         no_receipt = problem_of(error).detail
     return RecordedTold(
-        position=appended.position,
+        position=position,
         stream=entry.stream,
         version=entry.version,
         event=entry.event,
@@ -344,3 +335,11 @@ def _told(service: Service, appended: Appended) -> RecordedTold:
         receipt=receipt,
         no_receipt=no_receipt,
     )
+
+
+def _promise_all(service: Service, committed: Sequence[Committed]) -> list[Receipt | ConsentLedgerError]:
+    ledger = service.ledger
+    with ledger.connection() as connection:
+        promising = ProofTables(connection).promising()
+    origin, now = ledger.identity.origin, ledger.clock.now()
+    return [or_why_not(promise_with, service.receipts_key, origin, promising, one, now) for one in committed]

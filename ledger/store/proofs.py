@@ -37,6 +37,14 @@ class StoredCheckpoint:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class Promising:
+    """What a promise rests on: the size of the last checkpoint, 0 without one, and how long it takes to the next."""
+
+    checkpointed: int
+    delay: timedelta
+
+
 class ProofTables:
     """Tree, map and checkpoints over one connection: reading for every role, writing for the sequencer's.
 
@@ -145,17 +153,18 @@ class ProofTables:
         """How many streams the map has."""
         return int(self._sequenced()[2])
 
-    def merge_delay(self) -> timedelta:
-        """How long after an entry a promise says that a checkpoint covers it."""
-        return FOLLOWED_DELAY if self._sequenced()[3] else UNFOLLOWED_DELAY
+    def promising(self) -> Promising:
+        """What a promise rests on, as it stands now."""
+        size, follows = self._rows("select_promising")[0]
+        return Promising(size, FOLLOWED_DELAY if follows else UNFOLLOWED_DELAY)
 
     def follow_for(self, seconds: float | None) -> None:
         """Says that a sequencer follows for that time to come; with None that it no longer does."""
         self._run("move_following", seconds=seconds)
 
-    def _sequenced(self) -> tuple[int, int, int, bool]:
-        size, covers, streams, follows = self._rows("select_sequenced")[0]
-        return size, covers, streams, follows
+    def _sequenced(self) -> tuple[int, int, int]:
+        size, covers, streams = self._rows("select_sequenced")[0]
+        return size, covers, streams
 
     # The log, as the sequencer needs it.
 

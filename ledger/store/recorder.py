@@ -36,6 +36,10 @@ PAGE_OF_ENTRIES = 1_000
 FOLLOW_SECONDS = 0.1
 
 
+#: What is stored of keys: key → (request, position).
+KnownKeys = dict[bytes, tuple[bytes, int | None]]
+
+
 class AlreadyRecorded(Exception):
     """The same request was recorded before; `position` is that of its first entry."""
 
@@ -257,8 +261,8 @@ class LogRecorder(ApplicationRecorder):
             yield from rows
             after = rows[-1][0]
 
-    def known_keys(self, keys: Sequence[Key]) -> dict[bytes, tuple[bytes, int | None]]:
-        """What is stored of `keys`: key → (request, position)."""
+    def known_keys(self, keys: Sequence[Key]) -> KnownKeys:
+        """What is stored of `keys`."""
         rows = self._rows("select_keys", {"keys": [key.key for key in keys]})
         return {bytes(key): (bytes(request), position) for key, request, position in rows}
 

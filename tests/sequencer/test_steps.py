@@ -164,4 +164,4 @@ def test_following_signs_what_comes_and_says_so_to_promises(ledger: ConsentLedge
 
 def merge_delay(ledger: ConsentLedger) -> timedelta:
     with b.admin(ledger.place) as admin:
-        return ProofTables(admin).merge_delay()
+        return ProofTables(admin).promising().delay
