@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -26,7 +26,7 @@ from ledger.service.forms import Moment, Subject, json_answer, moment_of
 from ledger.service.openapi import Answer, Operation, described
 from ledger.service.problems import Problem, problem_of
 from ledger.service.scopes import Scope
-from ledger.service.serving import Service, TheService, demand, may, only
+from ledger.service.serving import Service, TheService, demand, may, only, service_of
 from ledger.service.tokens import Caller
 from ledger.store.evidence import LARGEST_EVIDENCE
 from ledger.store.proofs import ProofTables
@@ -110,6 +110,10 @@ class RecordUse(_Recorded, frozen=True, kw_only=True, tag="data-used-for-trainin
 
 
 RecordEvent = RecordTermsShown | RecordAccepted | RecordToggleChanged | RecordUse
+
+
+_let_in = may("record", "record:causes", "record:uses")
+_asked: Callable[[HttpRequest], Awaitable[RecordEvent]] = body_of(RecordEvent)  # type: ignore[arg-type]
 
 
 class EraseSubject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -212,17 +216,16 @@ _RECORDED_EXAMPLE = {
         parameters=(KEY_PARAMETER,),
     )
 )
-async def record_event(
-    http: HttpRequest,
-    caller: Annotated[Caller, Depends(may("record", "record:causes", "record:uses"))],
-    service: TheService,
-    asked: Annotated[RecordEvent, Depends(body_of(RecordEvent))],
-) -> Response:
+async def record_event(http: HttpRequest) -> Response:
     """Record one event about one person.
 
     The ledger's clock says when it is recorded. What must come before it (publication, notice, Accept) must be in the
     log; an Off can always be recorded.
     """
+    # Called here, as in `check`: to have the framework call them costs more than all that they do.
+    caller = await _let_in(http)
+    asked = await _asked(http)
+    service = service_of(http)
     demand(caller, _scope_of(asked))
     key = _key_of(http)
     try:
