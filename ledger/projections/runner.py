@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
 from ledger.projections.projection import Projection
 from ledger.projections.tables import PAGE, Tables, unusable_as_error
-from ledger.store.database import connect
+from ledger.store.database import connect, unavailable_as_error
 from ledger.store.statements import statement
 
 Told = Callable[[int], object]
@@ -30,6 +30,13 @@ class Runner:
         self.name = name
         self.batch = batch
         self.connection = connect(url, name, "consent_projections")
+
+    def behind(self, projections: Iterable[Projection]) -> list[Projection]:
+        """Those that have yet to apply some of the log; for the others a batch would be a lock and a commit."""
+        with unavailable_as_error(self.name):
+            rows = self.connection.execute(statement("select_level", "ledger.projections.sql")).fetchall()
+        level = {tables for (tables,) in rows}
+        return [projection for projection in projections if projection.tables not in level]
 
     def advance(self, projection: Projection) -> int:
         """Applies the next batch; how many entries of the log it went on, 0 where it is up to date."""

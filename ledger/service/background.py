@@ -75,7 +75,7 @@ def _project(ledger: ConsentLedger, stop: threading.Event) -> None:
         try:
             with Runner(ledger.url, ledger.place.name) as runner:
                 while not stop.wait(FOLLOW_SECONDS):
-                    for projection in PROJECTIONS.values():
+                    for projection in runner.behind(PROJECTIONS.values()):
                         runner.catch_up(projection)
         except Unavailable:
             tell("no answer from the database", logging.WARNING, part="projections")

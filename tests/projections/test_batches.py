@@ -10,7 +10,9 @@ import psycopg
 import pytest
 
 from ledger.application import ConsentLedger
+from ledger.projections import PROJECTIONS
 from ledger.projections.projection import Projection
+from ledger.projections.rebuild import rebuild
 from ledger.projections.runner import Runner
 from tests import builders
 from tests.projections.population import (
@@ -54,6 +56,24 @@ def test_a_changed_row_moves_above_every_position_it_was_read_at(
         assert changed
         assert all(rows[key].position > read_at for key in changed)
         before = rows
+
+
+def test_a_projection_is_behind_until_it_has_applied_all(
+    projection: Projection, ledger: ConsentLedger, runner: Runner
+) -> None:
+    others = [other for other in PROJECTIONS.values() if other != projection]
+    assert runner.behind(PROJECTIONS.values()) == list(PROJECTIONS.values())  # without tables, in an empty log
+    for other in others:
+        runner.catch_up(other)
+    assert runner.behind(PROJECTIONS.values()) == [projection]
+    runner.catch_up(projection)
+    assert runner.behind(PROJECTIONS.values()) == []
+    builders.grant(ledger, "anna")
+    for other in others:
+        runner.catch_up(other)
+    assert runner.behind(PROJECTIONS.values()) == [projection]
+    rebuild(runner, projection)
+    assert runner.behind(PROJECTIONS.values()) == []
 
 
 def test_two_runners_at_once_apply_nothing_twice(projection: Projection, ledger: ConsentLedger) -> None:
