@@ -154,7 +154,7 @@ def misfits(pairs: Sequence[Pair], kept: Mapping[Place, Node], depth: int, index
         sides = halves(pairs, depth)
         for side in (0, 1):
             yield from misfits(sides[side], kept, depth + 1, 2 * index + side)
-        expected = _joined(depth, *(kept.get(place, NOTHING) for place in _halves_of(depth, index)))
+        expected = _split(*(kept.get(place, NOTHING) for place in _halves_of(depth, index)))
     else:
         expected = subtree(pairs, depth)
     if node != expected:
@@ -209,8 +209,7 @@ def _fold(pairs: Sequence[Pair], depth: int, index: int, changed: dict[Place, No
         node = subtree(pairs, depth)
     else:
         left, right = halves(pairs, depth)
-        below = (_fold(left, depth + 1, 2 * index, changed), _fold(right, depth + 1, 2 * index + 1, changed))
-        node = _joined(depth, *below)
+        node = _split(_fold(left, depth + 1, 2 * index, changed), _fold(right, depth + 1, 2 * index + 1, changed))
     changed[depth, index] = node
     return node
 
@@ -221,17 +220,18 @@ def _fold_above(ends: Collection[Place], known: dict[Place, Node], changed: dict
     for depth, index in ends:
         ending.setdefault(depth, set()).add(index)
     level: set[int] = set()
-    for depth in range(max(ending), 0, -1):
-        level = {index // 2 for index in level | ending.get(depth, set())}
+    for depth in range(max(ending) - 1, -1, -1):
+        level = {index // 2 for index in level | ending.get(depth + 1, set())}
         for index in level:
-            left, right = known.get((depth, 2 * index), NOTHING), known.get((depth, 2 * index + 1), NOTHING)
-            known[depth - 1, index] = changed[depth - 1, index] = _joined(depth - 1, left, right)
+            left, right = known.get((depth + 1, 2 * index), NOTHING), known.get((depth + 1, 2 * index + 1), NOTHING)
+            node = join(left, right) if depth < DEPTH else _split(left, right)
+            known[depth, index] = changed[depth, index] = node
 
 
-def _joined(depth: int, left: Node, right: Node) -> Node:
-    """The node at this depth of two halves that are kept."""
+def _split(left: Node, right: Node) -> Node:
+    """The node, at depth DEPTH or deeper, of two halves that are kept."""
     node = join(left, right)
-    return Node(SPLIT, node.hash) if depth >= DEPTH and node.kind == INNER else node
+    return Node(SPLIT, node.hash) if node.kind >= INNER else node
 
 
 def _halves_of(depth: int, index: int) -> tuple[Place, Place]:
