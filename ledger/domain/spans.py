@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
-from operator import itemgetter
 
 from msgspec import Struct
 
@@ -66,9 +65,6 @@ class Standing(Struct, frozen=True, gc=False):
     purposes: tuple[PurposeSpans, ...]
 
 
-#: When it was recorded, by which version, and the plan.
-_PlanChange = tuple[datetime, int, str]
-
 NO_TERMS_SHOWN = Span(uncovered="no-terms-shown")
 NO_DECISION = Span(uncovered="no-decision")
 #: For verdicts that come before all else of a person.
@@ -79,21 +75,21 @@ def standing_of(record: Record) -> Standing:
     """The standing that a record makes; of somebody erased nothing but that."""
     if record.erased is not None:
         return Standing(erased=True, shown=False, when_off=None, purposes=())
-    last, plans = record.last_terms(), plan_changes(record)
+    last = record.last_terms()
     return Standing(
         erased=False,
         shown=bool(record.shown),
         when_off=last.retention.when_off if last else None,
         purposes=tuple(
-            _spans_of(consent_of(record, purpose), plans)
+            _spans_of(consent_of(record, purpose))
             for purpose in sorted({decision.purpose for decision in record.decisions})
         ),
     )
 
 
-def plan_changes(record: Record) -> list[_PlanChange]:
+def plan_changes(record: Record) -> list[tuple[datetime, int, str]]:
     """The plans that `Record.plan_at` may answer, each from when on, without those that change nothing."""
-    changes: list[_PlanChange] = []
+    changes: list[tuple[datetime, int, str]] = []
     for recorded, version, plan in sorted(record.plans):
         if not changes or changes[-1][2] != plan:
             changes.append((recorded, version, plan))
@@ -142,18 +138,18 @@ def _keep_until(standing: Standing, span: Span, collected: datetime) -> datetime
     return until if span.kept_until is None else min(until, span.kept_until)
 
 
-def _spans_of(consent: Consent, plans: list[_PlanChange]) -> PurposeSpans:
+def _spans_of(consent: Consent) -> PurposeSpans:
     starts: list[datetime] = []
     spans = [Span(uncovered="collected-before-grant")]
-    for moment in _cuts(consent, plans):
-        span = _span_from(consent, plans, moment)
+    for moment in _cuts(consent):
+        span = _span_from(consent, moment)
         if span != spans[-1]:
             starts.append(moment)
             spans.append(span)
     return PurposeSpans(consent.purpose, tuple(starts), tuple(spans))
 
 
-def _cuts(consent: Consent, plans: list[_PlanChange]) -> list[datetime]:
+def _cuts(consent: Consent) -> list[datetime]:
     """The moments at which anything that an answer is made of may change, in order."""
 
     def all_of_them() -> Iterator[datetime]:
@@ -162,17 +158,16 @@ def _cuts(consent: Consent, plans: list[_PlanChange]) -> list[datetime]:
             if interval.end is not None:
                 yield interval.end
         yield from (withdrawal.start for withdrawal in consent.withdrawals)
-        yield from (recorded for recorded, _, _ in plans)
+        yield from (recorded for recorded, _, _ in plan_changes(consent.record))
 
     return sorted(set(all_of_them()))
 
 
-def _span_from(consent: Consent, plans: list[_PlanChange], moment: datetime) -> Span:
+def _span_from(consent: Consent, moment: datetime) -> Span:
     basis = consent.basis_at(moment)
     if basis is None:
         return Span(uncovered=why_not_covered(consent, moment)[0])
-    known = bisect_right(plans, moment, key=itemgetter(0))
-    return _covered(consent, basis, plans[known - 1][2] if known else None)
+    return _covered(consent, basis, consent.plan_at(moment))
 
 
 def _covered(consent: Consent, basis: GrantedInterval, plan: str | None) -> Span:
