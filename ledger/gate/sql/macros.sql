@@ -11,6 +11,9 @@ CREATE MACRO add_duration(us, months, days) AS CASE
 END;
 -- Canonical JSON (RFC 8785) of the one-line strings that names are.
 CREATE MACRO json_text(text) AS '"' || replace(replace(text, '\', '\\'), '"', '\"') || '"';
+-- A leaf of a manifest (FORMATS.md, section 6), and its hash (RFC 6962, section 2.1).
+CREATE MACRO leaf_text(item, collected, kind) AS
+    '[' || json_text(item) || ',"' || time_text(collected) || '",' || json_text(kind) || ']';
 CREATE MACRO leaf_hash(text) AS unhex(sha256(chr(0) || text));
 -- Of an `accepted`: how a purpose's toggle stood, and whether the person touched it.
 CREATE MACRO toggle_of(json, purpose) AS json ->> ('/data/toggles/' || purpose);

@@ -15,6 +15,9 @@ END;
 -- Canonical JSON (RFC 8785) of the one-line strings that names are; 92 is the backslash.
 CREATE TEMPORARY FUNCTION json_text(text STRING) RETURNS STRING
 RETURN '"' || replace(replace(text, chr(92), chr(92) || chr(92)), '"', chr(92) || '"') || '"';
+-- A leaf of a manifest (FORMATS.md, section 6), and its hash (RFC 6962, section 2.1).
+CREATE TEMPORARY FUNCTION leaf_text(item STRING, collected BIGINT, kind STRING) RETURNS STRING
+RETURN '[' || json_text(item) || ',"' || time_text(collected) || '",' || json_text(kind) || ']';
 CREATE TEMPORARY FUNCTION leaf_hash(text STRING) RETURNS BINARY RETURN unhex(sha2(encode(chr(0) || text, 'UTF-8'), 256));
 -- Of an `accepted`: how a purpose's toggle stood, and whether the person touched it.
 CREATE TEMPORARY FUNCTION toggle_of(json STRING, purpose STRING) RETURNS STRING
