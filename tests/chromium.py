@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.needed import leave_out
 
 #: No sandbox, since tests run as root in containers; and nothing that would look for a network.
 _ARGUMENTS = [
@@ -29,10 +30,7 @@ def browser() -> Iterator[Browser]:
     """One for each module, and no longer: Playwright keeps an event loop while it runs."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        reason = "no Chromium of the system's: install `chromium`"
-        if os.environ.get("CONSENT_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        leave_out("no Chromium of the system's: install `chromium`")
     expect.set_options(timeout=DEADLINE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_ARGUMENTS, timeout=DEADLINE)

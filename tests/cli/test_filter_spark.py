@@ -12,7 +12,7 @@ from ledger.settings import Place
 from tests.cli.conftest import RunCli
 from tests.domain import given
 from tests.gate import people, runs
-from tests.gate.engines import QUICK_JAVA, checksum, missing, skip_or_fail
+from tests.gate.engines import QUICK_JAVA, checksum, demand_spark, missing
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def items(ledger: ConsentLedger, tmp_path: Path) -> Path:
 def test_a_run_on_a_spark_that_nobody_configured(
     ledger: ConsentLedger, ledger_place: Place, monkeypatch: pytest.MonkeyPatch, items: Path, tmp_path: Path
 ) -> None:
-    skip_or_fail(missing())
+    demand_spark()
     out, theirs = tmp_path / "out [1]", tmp_path / "theirs"
     monkeypatch.setenv("JDK_JAVA_OPTIONS", QUICK_JAVA)
     command: list[str | Path] = [

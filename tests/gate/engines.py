@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 
 from ledger.gate.duckdb_text import file_literal
 from ledger.gate.engine import Engine
 from ledger.gate.engines import SPARK, opening
+from tests.needed import leave_out
 
 #: For a Spark of seconds the better compiler, and more threads that collect garbage, cost more than they save.
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
@@ -41,18 +40,16 @@ def missing() -> str | None:
     return None if shutil.which("java") else "no Java: install `openjdk-17-jre-headless`"
 
 
-def skip_or_fail(reason: str | None) -> None:
-    """Leaves a test out where something is missing, unless nothing may be left out."""
-    if reason is not None:
-        if os.environ.get("CONSENT_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+def demand_spark() -> None:
+    """Leaves a test out where Spark lacks something."""
+    if (reason := missing()) is not None:
+        leave_out(reason)
 
 
 @cache
 def spark() -> None:
     """Starts Spark once for the whole process; the engines take what runs. It ends with the process."""
-    skip_or_fail(missing())
+    demand_spark()
     from pyspark import SparkConf, SparkContext
 
     SparkContext(conf=SparkConf().setAll(list(_CONF.items())))
